@@ -1,0 +1,24 @@
+// `npm test`: every test that needs nothing but Node, in one run of node:test.
+// `npm test -- recovery` runs the files whose path contains "recovery".
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+const flags = process.argv.slice(2).filter((word) => word.startsWith('-'))
+const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
+  .filter((name) => name.endsWith('.test.js'))
+  .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))
+  .map((name) => join('build', 'test', name))
+  .sort()
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${wanted.join(' ')}\n`)
+  process.exit(2)
+}
+const { status } = spawnSync(process.execPath, ['--test', ...flags, ...files], {
+  cwd: root,
+  stdio: 'inherit',
+})
+process.exit(status ?? 1)

@@ -1,0 +1,2 @@
+export { type ErrorCode, type ErrorDetails, InvariantError, TidemarkError } from './base/index.ts'
+export * from './log/index.ts'

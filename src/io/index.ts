@@ -1,0 +1,7 @@
+export * from './clock.ts'
+export * from './files.ts'
+export * from './forgetful-files.ts'
+export * from './crash-images.ts'
+export * from './manual-clock.ts'
+export * from './node-files.ts'
+export * from './random.ts'

@@ -1,0 +1,144 @@
+import { InvariantError, SEGMENT_OFFSETS_MAX, TidemarkError } from '../base/index.ts'
+import { SyncFailure } from './file-steps.ts'
+import type { Group } from './group.ts'
+import { markUnclean } from './meta-file.ts'
+import type { OffsetIndex } from './offset-index.ts'
+import { roll } from './roll.ts'
+import type { Segment } from './segment.ts'
+import type { Steps } from './steps.ts'
+import { syncWritten } from './sync-written.ts'
+import type { WriterState } from './writer-state.ts'
+
+/** Writes a group and settles everyone in it. The job behind every append. */
+export function* commitGroup(w: WriterState, group: Group): Steps {
+  w.closeGroup(group)
+  let done = 0
+  try {
+    if (w.poison) throw w.poison
+    checkPlace(w, group)
+    yield* markUnclean(w)
+    while (done < group.batchCount) {
+      if (mustRoll(w, group, done)) yield* roll(w)
+      const next = fitting(w.active, group, done, w.settings.segmentBytes)
+      yield* writePart(w, group, done, next)
+      if (w.settings.sync === 'always') yield* syncWritten(w)
+      acknowledge(w, group, done, next)
+      done = next
+    }
+  } catch (error) {
+    yield* fail(w, group, done, error)
+  }
+  w.spare ??= group.spare
+}
+
+/** A group's offsets were promised when it was filled; a failure before it has made them wrong. */
+function checkPlace(w: WriterState, group: Group): void {
+  const { endOffset } = w.active
+  if (group.firstOffset === endOffset) return
+  throw new TidemarkError(
+    'IO',
+    `an earlier change of the log ${w.folder} failed, so the append at offset ${group.firstOffset} was not written: the log ends at ${endOffset}`,
+  )
+}
+
+function mustRoll(w: WriterState, group: Group, batch: number): boolean {
+  const { active, settings } = w
+  if (active.isEmpty) return false
+  const age = settings.clock.now() - active.header.createdAt
+  return (
+    age > settings.segmentAgeMs || fitting(active, group, batch, settings.segmentBytes) === batch
+  )
+}
+
+/** The batches from `from` on that go into the segment: as many as fit, and one into an empty one. */
+function fitting(segment: Segment, group: Group, from: number, segmentBytes: number): number {
+  const room = segmentBytes - segment.endPosition
+  const start = group.batchStart(from)
+  const offsetMax = segment.base + SEGMENT_OFFSETS_MAX
+  let next = from
+  while (
+    next < group.batchCount &&
+    group.batchEnd(next) - start <= room &&
+    group.batchEndOffset(next) <= offsetMax
+  ) {
+    next++
+  }
+  return next === from && segment.isEmpty ? from + 1 : next
+}
+
+function* writePart(w: WriterState, group: Group, from: number, to: number): Steps {
+  const { active, store, settings } = w
+  const index: OffsetIndex = yield* w.files.index(active)
+  const start = group.batchStart(from)
+  const end = group.batchEnd(to - 1)
+  const position = active.endPosition
+  group.seal(start, end, {
+    salt: active.id,
+    lsn: active.endOffset - active.base,
+    witness: Math.max(0, w.syncedMark - active.base),
+    position,
+    index,
+  })
+  yield* store.write(group.bytes(start, end), position)
+  if (settings.preallocate && settings.sync === 'always') {
+    store.reserve(position, end - start, settings.segmentBytes)
+  }
+  active.endPosition = position + end - start
+  active.endOffset = group.batchEndOffset(to - 1)
+  active.lastTerm = group.batchTerm(to - 1)
+}
+
+function acknowledge(w: WriterState, group: Group, from: number, to: number): void {
+  if (!w.settings.replica) w.raiseHighWaterMark(w.active.endOffset)
+  w.marks.changed()
+  group.settle(from, to)
+}
+
+/**
+ * A write or a sync has failed. After a failed sync the log is poisoned. After a failed write it is
+ * as before: the store is cut back to the last good entry, and that is synced. Whatever waits
+ * behind is rejected too, so that nothing later succeeds where something earlier has failed.
+ */
+function* fail(w: WriterState, group: Group, done: number, error: unknown): Steps {
+  let reason: TidemarkError
+  if (error instanceof TidemarkError) {
+    reason = error
+  } else if (error instanceof SyncFailure || error instanceof InvariantError) {
+    reason = w.poisonWith(error)
+  } else {
+    reason = writeError(w, error)
+    yield* rollBack(w, error)
+  }
+  group.settle(done, group.batchCount, reason)
+  const waiting = w.pending
+  w.pending = undefined
+  waiting?.settle(0, waiting.batchCount, w.poison ?? reason)
+  w.nextOffset = w.active.endOffset
+  if (error instanceof InvariantError) throw error
+}
+
+function writeError(w: WriterState, error: unknown): TidemarkError {
+  const why = error instanceof Error ? error.message : String(error)
+  return new TidemarkError(
+    'IO',
+    `cannot write to the log ${w.folder}: ${why}; nothing of this append was kept`,
+    {},
+    error,
+  )
+}
+
+/** Invariant: a partial entry is never left in front of a good one. What cannot be undone poisons. */
+function* rollBack(w: WriterState, error: unknown): Steps {
+  const { active } = w
+  active.index?.cut(active.endOffset - active.base)
+  if (!w.isStoreOpen) return
+  try {
+    // A write that the blocking driver has overtaken could still land behind the cut.
+    if (w.store.isWriting) throw error
+    w.store.truncate(active.endPosition)
+    yield w.store.sync(() => {})
+    w.syncedMark = Math.max(w.syncedMark, active.endOffset)
+  } catch {
+    w.poisonWith(error)
+  }
+}

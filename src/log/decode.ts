@@ -1,0 +1,74 @@
+import { crc32, TidemarkError } from '../base/index.ts'
+import type { Codec } from './codec.ts'
+import type { Entry } from './commit-log.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import type { Segment } from './segment.ts'
+
+/** How far a reader has come in a segment. */
+export interface Cursor {
+  readonly segment: Segment
+  /** Offset and position of the next entry. */
+  offset: number
+  position: number
+  /** Term of the entry before; terms never decrease. */
+  term: number
+}
+
+/** What an entry that is not sound means to a reader. */
+export function corruptEntry(cursor: Cursor, problem: string): TidemarkError {
+  const { segment, offset, position } = cursor
+  return new TidemarkError(
+    'CORRUPT',
+    `${segment.storePath} is damaged at position ${position}, offset ${offset}: ${problem}. \`tidemark verify\` lists all damage.`,
+    { file: segment.name, position, offset },
+  )
+}
+
+/** Makes what a reader delivers of a sound entry. `data` is a view that nobody will write into. */
+export type MakeEntry<E> = (header: EntryHeader, offset: number, data: Buffer) => E
+
+/** Entries as programs see them, their data decoded. */
+export function entryMaker<T>(codec: Codec<T, never>): MakeEntry<Entry<T>> {
+  return ({ term, type, timestamp, count }, offset, data) => {
+    return { offset, term, type, timestamp, count, data: codec.decode(data) }
+  }
+}
+
+const header = new EntryHeader()
+
+/**
+ * Decodes the entries that lie in `chunk` from the cursor's position on, which is the chunk's first
+ * byte, and appends those in `[from, to)` to `out`. Moves the cursor. Checks both checksums, the
+ * continuity of offsets and the order of terms; throws CORRUPT.
+ *
+ * Returns how many bytes the next entry needs if it lies partly behind the chunk, else 0.
+ */
+export function decodeEntries<E>(
+  chunk: Buffer,
+  cursor: Cursor,
+  from: number,
+  to: number,
+  make: MakeEntry<E>,
+  out: E[],
+): number {
+  const { base, id } = cursor.segment
+  let at = 0
+  while (cursor.offset < to) {
+    if (at + ENTRY_HEADER_BYTES > chunk.length) return ENTRY_HEADER_BYTES
+    if (!header.read(chunk, at, id)) throw corruptEntry(cursor, 'entry header checksum')
+    const { lsn, length, term, count } = header
+    if (base + lsn !== cursor.offset) throw corruptEntry(cursor, `entry says offset ${base + lsn}`)
+    if (term < cursor.term) throw corruptEntry(cursor, `term ${term} follows term ${cursor.term}`)
+    const start = at + ENTRY_HEADER_BYTES
+    const end = start + length
+    if (end > chunk.length) return ENTRY_HEADER_BYTES + length
+    if (crc32(chunk, start, end) !== header.dataCrc) throw corruptEntry(cursor, 'data checksum')
+    const offset = cursor.offset
+    if (offset + count > from) out.push(make(header, offset, chunk.subarray(start, end)))
+    cursor.offset = offset + count
+    cursor.position += end - at
+    cursor.term = term
+    at = end
+  }
+  return 0
+}

@@ -1,0 +1,84 @@
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { TidemarkError } from '../base/index.ts'
+import { type FileLock, type Files, type LockHolder, nodeFiles } from '../io/index.ts'
+import { LOCK_NAME } from './names.ts'
+
+/**
+ * The lock of a data folder that holds many logs: one lock, and one open file, for all of them. Logs in
+ * the folder, at any depth, are opened with `{ lock }`; without it they are refused.
+ */
+export class FolderLock {
+  readonly folder: string
+  readonly #lock: FileLock
+  #isReleased = false
+
+  private constructor(folder: string, lock: FileLock) {
+    this.folder = folder
+    this.#lock = lock
+  }
+
+  /** Takes the lock of `folder`, which is created if it is not there. Throws LOCKED. */
+  static async acquire(folder: string, options: { files?: Files } = {}): Promise<FolderLock> {
+    const files = options.files ?? nodeFiles
+    const absolute = resolve(folder)
+    files.makeFolderSync(absolute)
+    return new FolderLock(absolute, lockFolder(files, absolute))
+  }
+
+  /** True if the lock is held and `folder` lies in the locked one. */
+  covers(folder: string): boolean {
+    const path = relative(this.folder, resolve(folder))
+    return !this.#isReleased && path !== '..' && !path.startsWith(`..${sep}`)
+  }
+
+  release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#lock.releaseSync()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+}
+
+/**
+ * Locks a folder, unless one above it is locked. Whoever opens a log under a folder's lock looks at
+ * the log's own lock after taking that; here it is the other way round, so that of two which come at the
+ * same time at least one sees the other.
+ */
+export function lockFolder(files: Files, folder: string): FileLock {
+  const lock = files.lockSync(join(folder, LOCK_NAME))
+  const above = holderAbove(files, folder)
+  if (!above) return lock
+  lock.releaseSync()
+  throw refused(folder, above.holder, `the lock of ${above.folder}`)
+}
+
+/** Throws LOCKED if the log's own lock is held, although it is opened under the lock of a folder above. */
+export function checkNotLocked(files: Files, folder: string): void {
+  const holder = files.lockHolderSync(join(folder, LOCK_NAME))
+  if (holder) throw refused(folder, holder, 'its own lock')
+}
+
+/** The living writer of a log, by its own lock or one above; undefined if there is none. */
+export function writerOf(files: Files, folder: string): LockHolder | undefined {
+  return files.lockHolderSync(join(folder, LOCK_NAME)) ?? holderAbove(files, folder)?.holder
+}
+
+function holderAbove(files: Files, folder: string) {
+  for (let above = dirname(folder); ; above = dirname(above)) {
+    const holder = files.lockHolderSync(join(above, LOCK_NAME))
+    if (holder) return { folder: above, holder }
+    if (above === dirname(above)) return undefined
+  }
+}
+
+function refused(folder: string, holder: LockHolder, what: string): TidemarkError {
+  const who = holder.pid === undefined ? 'another process' : `process ${holder.pid}`
+  return new TidemarkError(
+    'LOCKED',
+    `${folder} is being written by ${who}, which holds ${what}; close it there first`,
+    holder.pid === undefined ? {} : { pid: holder.pid },
+  )
+}

@@ -1,0 +1,166 @@
+import { crc32, TidemarkError } from '../base/index.ts'
+import {
+  ENTRY_HEADER_BYTES,
+  type EntryKind,
+  entryCount,
+  entryLength,
+  entryTimestamp,
+  sealEntryHeader,
+  writeEntryFields,
+} from './entry-format.ts'
+import type { OffsetIndex } from './offset-index.ts'
+
+const CAPACITY_MIN = 4096
+/** A buffer larger than this is given back to the runtime when its group is done. */
+const CAPACITY_KEPT_MAX = 256 * 1024
+/** Strings up to this length are written into room for their worst case, without measuring them. */
+const UNMEASURED_CHARS = 4096
+
+/** Where a batch ends within its group, and who waits for it. */
+interface Batch {
+  readonly end: number
+  readonly endOffset: number
+  /** Term of its entries. */
+  readonly term: number
+  readonly settle: (error?: unknown) => void
+}
+
+/**
+ * Entries that wait to be written together: one write, one sync. They lie in one buffer as they will
+ * lie in the store; what depends on the place (offset, witness, header checksum) is stamped when
+ * the place is known.
+ */
+export class Group {
+  #bytes: Buffer
+  #length = 0
+  readonly #batches: Batch[] = []
+  /** The offset of its first entry, promised before the group is written. */
+  readonly firstOffset: number
+
+  constructor(firstOffset: number, spare?: Buffer) {
+    this.firstOffset = firstOffset
+    this.#bytes = spare ?? Buffer.allocUnsafeSlow(CAPACITY_MIN)
+  }
+
+  /** Bytes of the entries in the group. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** Term of the entries of batch `index`. */
+  batchTerm(index: number): number {
+    return this.#batches[index]!.term
+  }
+
+  get batchCount(): number {
+    return this.#batches.length
+  }
+
+  /** Where batch `index` begins and ends, in bytes. */
+  batchStart(index: number): number {
+    return index === 0 ? 0 : this.#batches[index - 1]!.end
+  }
+
+  batchEnd(index: number): number {
+    return this.#batches[index]!.end
+  }
+
+  batchEndOffset(index: number): number {
+    return this.#batches[index]!.endOffset
+  }
+
+  /** The buffer, for the next group; undefined if it is too large to keep. */
+  get spare(): Buffer | undefined {
+    return this.#bytes.length <= CAPACITY_KEPT_MAX ? this.#bytes : undefined
+  }
+
+  bytes(start: number, end: number): Uint8Array {
+    return this.#bytes.subarray(start, end)
+  }
+
+  /**
+   * Copies an entry in. Throws TOO_LARGE, and then nothing has been added. `bornCrc` is the checksum
+   * that the data was born with, where it comes from another replica; without it one is made.
+   */
+  add(
+    data: Uint8Array | string,
+    kind: EntryKind,
+    more: boolean,
+    maxEntryBytes: number,
+    bornCrc?: number,
+  ): void {
+    const at = this.#length
+    const from = at + ENTRY_HEADER_BYTES
+    const length =
+      typeof data === 'string'
+        ? this.#copyString(data, from, maxEntryBytes)
+        : this.#copyBytes(data, from, maxEntryBytes)
+    const dataCrc = bornCrc ?? crc32(this.#bytes, from, from + length)
+    writeEntryFields(this.#bytes, at, kind, length, dataCrc, more)
+    this.#length = from + length
+  }
+
+  /** Ends a batch: the entries added since the last end. `settle` is called once, at its fate. */
+  endBatch(endOffset: number, term: number, settle: (error?: unknown) => void): void {
+    this.#batches.push({ end: this.#length, endOffset, term, settle })
+  }
+
+  /** Forgets the entries of a batch that was not ended. */
+  abandonBatch(): void {
+    this.#length = this.batchStart(this.#batches.length)
+  }
+
+  /** Settles the batches `[from, to)`: all is well, or `error`. */
+  settle(from: number, to: number, error?: unknown): void {
+    for (let i = from; i < to; i++) this.#batches[i]!.settle(error)
+  }
+
+  /**
+   * Gives the entries in `[start, end)` their place: offsets from `lsn` on, in the segment with this
+   * id, at `position` in its store. Each says that everything below `witness` is synced.
+   */
+  seal(
+    start: number,
+    end: number,
+    place: { salt: number; lsn: number; witness: number; position: number; index: OffsetIndex },
+  ): void {
+    const b = this.#bytes
+    let { lsn } = place
+    let at = start
+    while (at < end) {
+      sealEntryHeader(b, at, lsn, place.witness, place.salt)
+      place.index.note(lsn, place.position + at - start, entryTimestamp(b, at))
+      lsn += entryCount(b, at)
+      at += ENTRY_HEADER_BYTES + entryLength(b, at)
+    }
+  }
+
+  #copyBytes(data: Uint8Array, from: number, maxEntryBytes: number): number {
+    if (data.length > maxEntryBytes) throw tooLarge(data.length, maxEntryBytes)
+    this.#ensure(from + data.length)
+    this.#bytes.set(data, from)
+    return data.length
+  }
+
+  #copyString(data: string, from: number, maxEntryBytes: number): number {
+    const measured = data.length > UNMEASURED_CHARS || data.length * 3 > maxEntryBytes
+    const room = measured ? Buffer.byteLength(data) : data.length * 3
+    if (measured && room > maxEntryBytes) throw tooLarge(room, maxEntryBytes)
+    this.#ensure(from + room)
+    return this.#bytes.write(data, from)
+  }
+
+  #ensure(capacity: number): void {
+    if (capacity <= this.#bytes.length) return
+    const bytes = Buffer.allocUnsafeSlow(Math.max(capacity, this.#bytes.length * 2))
+    bytes.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = bytes
+  }
+}
+
+function tooLarge(bytes: number, maxEntryBytes: number): TidemarkError {
+  return new TidemarkError(
+    'TOO_LARGE',
+    `an entry of ${bytes} bytes is over the limit of ${maxEntryBytes} (maxEntryBytes); nothing was written`,
+  )
+}

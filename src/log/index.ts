@@ -1,0 +1,16 @@
+export { bytes, type Codec, json, text } from './codec.ts'
+export type {
+  AppendedRange,
+  AppendOptions,
+  CommitLog,
+  Entry,
+  EntryReader,
+  ReadOptions,
+  Snapshots,
+} from './commit-log.ts'
+export { FolderLock } from './folder-lock.ts'
+export { Log } from './log.ts'
+export type { LogOptions, SyncPolicy } from './options.ts'
+export type { DamagedRange } from './recovery.ts'
+export type { Replica, StoredEntry } from './replica.ts'
+export type { ReplicaEntry } from './replica-entry.ts'

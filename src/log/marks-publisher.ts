@@ -1,0 +1,85 @@
+import { join } from 'node:path'
+import type { File, Files } from '../io/index.ts'
+import { readWholeSync, syncFileStep, writeStep } from './file-steps.ts'
+import { decodeMarks, encodeMarks, MARKS_BYTES, type Marks } from './marks-format.ts'
+import { MARKS_NAME } from './names.ts'
+import type { LogSettings } from './options.ts'
+import type { Steps } from './steps.ts'
+
+/** Marks are written at most once in this time; readers in other processes lag by no more. */
+const PUBLISH_INTERVAL_MS = 1
+
+/** The marks as they lie in the folder, or undefined if there are none that hold. */
+export function readMarks(files: Files, folder: string): Marks | undefined {
+  const bytes = readWholeSync(files, join(folder, MARKS_NAME), MARKS_BYTES)
+  return bytes && decodeMarks(bytes)
+}
+
+/**
+ * Keeps the marks file up to date: at once, or a moment later when it has just been written. The
+ * file is not synced. It is opened for each write, so that an idle log keeps no descriptor for it.
+ */
+export class MarksPublisher {
+  readonly #path: string
+  readonly #settings: LogSettings
+  readonly #current: () => Marks
+  #publishedAt = Number.NEGATIVE_INFINITY
+  #cancel: (() => void) | undefined
+  #stopped = false
+
+  constructor(folder: string, settings: LogSettings, current: () => Marks) {
+    this.#path = join(folder, MARKS_NAME)
+    this.#settings = settings
+    this.#current = current
+  }
+
+  /** Says that the marks have changed. */
+  changed(): void {
+    if (this.#cancel || this.#stopped) return
+    const wait = this.#publishedAt + PUBLISH_INTERVAL_MS - this.#settings.clock.monotonic()
+    if (wait <= 0) this.publish()
+    else this.#cancel = this.#settings.clock.after(PUBLISH_INTERVAL_MS, () => this.publish())
+  }
+
+  /** Writes the marks now. A failure is harmless: the file can only be behind. */
+  publish(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#publishedAt = this.#settings.clock.monotonic()
+    try {
+      const file = this.#open()
+      try {
+        file.writeSync(encodeMarks(this.#current()), 0)
+      } finally {
+        file.closeSync()
+      }
+    } catch {
+      // What is there stays: marks that are too low, or torn ones, which say nothing.
+    }
+  }
+
+  /**
+   * Writes these marks and syncs them, because they are lower than before: after a cut the old ones
+   * would testify to entries that are rightly gone.
+   */
+  *lower(marks: Marks): Steps {
+    const file = this.#open()
+    try {
+      yield writeStep(file, encodeMarks(marks), 0)
+      yield syncFileStep(file, this.#path)
+    } finally {
+      file.closeSync()
+    }
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#stopped = true
+  }
+
+  #open(): File {
+    const { files } = this.#settings
+    return files.openSync(this.#path, files.existsSync(this.#path) ? 'write' : 'create')
+  }
+}

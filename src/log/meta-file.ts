@@ -1,0 +1,39 @@
+import { join } from 'node:path'
+import { TidemarkError } from '../base/index.ts'
+import type { Files } from '../io/index.ts'
+import { readWholeSync, replaceFile } from './file-steps.ts'
+import { decodeMeta, encodeMeta, META_BYTES, type Meta, type MetaResult } from './meta-format.ts'
+import { META_NAME } from './names.ts'
+import type { Steps } from './steps.ts'
+import type { WriterState } from './writer-state.ts'
+
+/** What the meta file says, or what is wrong with it; undefined if there is none. */
+export function readMeta(files: Files, folder: string): MetaResult | undefined {
+  const path = join(folder, META_NAME)
+  if (!files.existsSync(path)) return undefined
+  const bytes = readWholeSync(files, path, 2 * META_BYTES)
+  return bytes ? decodeMeta(bytes) : { problem: `longer than ${META_BYTES} bytes` }
+}
+
+export function newerVersion(folder: string, version: number): TidemarkError {
+  return new TidemarkError(
+    'UNSUPPORTED_VERSION',
+    `the log ${folder} has format version ${version}, which this release does not know; use a newer release`,
+    { file: META_NAME },
+  )
+}
+
+export function* writeMeta(files: Files, folder: string, meta: Meta): Steps {
+  yield* replaceFile(files, join(folder, META_NAME), encodeMeta(meta))
+}
+
+/**
+ * Takes the mark of a clean end away, before the first change since the log was opened. Invariant: the
+ * mark is only there while the store ends exactly where it says.
+ */
+export function* markUnclean(w: WriterState): Steps {
+  if (!w.clean) return
+  const { lowWaterMark, lowTerm } = w
+  yield* writeMeta(w.settings.files, w.folder, { lowWaterMark, lowTerm, clean: undefined })
+  w.clean = undefined
+}

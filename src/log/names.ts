@@ -1,0 +1,37 @@
+// The names in a log's folder.
+
+export const META_NAME = 'meta'
+export const MARKS_NAME = 'marks'
+export const LOCK_NAME = 'lock'
+export const SNAPSHOT_FOLDER = 'snapshots'
+/** New files are built under a name that ends so; what still has it after a crash is rubbish. */
+export const TEMPORARY_SUFFIX = '.tmp'
+
+const SEGMENT_NAME = /^(\d{20})-([0-9a-f]{8})\.(store|index)$/
+
+export interface SegmentName {
+  readonly base: number
+  readonly id: number
+  readonly kind: 'store' | 'index'
+}
+
+export function segmentName(base: number, id: number): string {
+  return `${String(base).padStart(20, '0')}-${id.toString(16).padStart(8, '0')}`
+}
+
+export function storeName(base: number, id: number): string {
+  return `${segmentName(base, id)}.store`
+}
+
+export function indexName(base: number, id: number): string {
+  return `${segmentName(base, id)}.index`
+}
+
+/** What a file name says, or undefined if it is not that of a segment's file. */
+export function parseSegmentName(name: string): SegmentName | undefined {
+  const match = SEGMENT_NAME.exec(name)
+  if (!match) return undefined
+  const base = Number(match[1])
+  const kind = match[3] === 'store' ? 'store' : 'index'
+  return Number.isSafeInteger(base) ? { base, id: Number.parseInt(match[2]!, 16), kind } : undefined
+}

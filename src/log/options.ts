@@ -1,0 +1,210 @@
+import {
+  CACHE_BYTES_DEFAULT,
+  ENTRY_BYTES_DEFAULT,
+  ENTRY_BYTES_MAX,
+  INDEX_INTERVAL_BYTES_DEFAULT,
+  OFFSET_MAX,
+  PENDING_BYTES_DEFAULT,
+  SEGMENT_BYTES_DEFAULT,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_BYTES_MIN,
+  TERM_MAX,
+  TIMESTAMP_MS_MAX,
+  TidemarkError,
+} from '../base/index.ts'
+import type { Clock, Files, Random } from '../io/index.ts'
+import { nodeClock, nodeFiles, nodeRandom } from '../io/index.ts'
+import type { Codec } from './codec.ts'
+import type { AppendOptions, ReadOptions } from './commit-log.ts'
+import { ENTRY_HEADER_BYTES, TYPE_DATA, TYPE_MAX, TYPE_USER_MIN } from './entry-format.ts'
+import type { FolderLock } from './folder-lock.ts'
+
+/**
+ * When an append counts as safe. `always`: once it is on the disk. `{ intervalMs }`: once it is in the
+ * kernel, which is made to write it at most so many ms later. `never`: once it is in the kernel.
+ */
+export type SyncPolicy = 'always' | 'never' | { readonly intervalMs: number }
+
+export interface LogOptions<T = Buffer, I = Uint8Array | string> {
+  /** `append` (the default) creates the log if there is none and is its one writer; `read` only looks. */
+  readonly mode?: 'append' | 'read'
+  readonly sync?: SyncPolicy
+  readonly codec?: Codec<T, I>
+  /** A new segment begins when the active one would grow beyond this; 64 MiB by default. */
+  readonly segmentBytes?: number
+  /** A new segment begins with the first append when the active one is older than this. */
+  readonly segmentAgeMs?: number
+  /** The largest entry that may be appended; 16 MiB by default. */
+  readonly maxEntryBytes?: number
+  /** Bytes that may wait for the disk before appends are rejected with OVERLOADED; 64 MiB by default. */
+  readonly maxPendingBytes?: number
+  /** One index point for each so many bytes of store, 4 KiB by default; 1 makes one for every entry. */
+  readonly indexIntervalBytes?: number
+  /** What `get` may keep of the log in memory; 48 MiB by default. */
+  readonly cacheBytes?: number
+  /** Reserve disk space ahead of the writes under `sync: 'always'`; true by default. */
+  readonly preallocate?: boolean
+  /** The lock of a data folder that this log lies in, instead of a lock of its own. */
+  readonly lock?: FolderLock
+  /** Reading only: how often to look for what the writer has added; 5 ms by default. */
+  readonly pollMs?: number
+  /** The high-water mark is moved by the host of a replica, not by the sync. Damage does not refuse. */
+  readonly replica?: boolean
+  readonly files?: Files
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** The options with every default filled in. */
+export interface LogSettings {
+  readonly mode: 'append' | 'read'
+  readonly sync: SyncPolicy
+  readonly segmentBytes: number
+  readonly segmentAgeMs: number
+  readonly maxEntryBytes: number
+  readonly maxPendingBytes: number
+  readonly indexIntervalBytes: number
+  readonly cacheBytes: number
+  readonly preallocate: boolean
+  readonly lock: FolderLock | undefined
+  readonly pollMs: number
+  readonly replica: boolean
+  readonly files: Files
+  readonly clock: Clock
+  readonly random: Random
+}
+
+const LOG_OPTION_NAMES = [
+  'mode',
+  'sync',
+  'codec',
+  'segmentBytes',
+  'segmentAgeMs',
+  'maxEntryBytes',
+  'maxPendingBytes',
+  'indexIntervalBytes',
+  'cacheBytes',
+  'preallocate',
+  'lock',
+  'pollMs',
+  'replica',
+  'files',
+  'clock',
+  'random',
+]
+
+const READ_OPTION_NAMES = ['from', 'to', 'fromTimestamp', 'follow', 'reverse', 'signal']
+const APPEND_OPTION_NAMES = ['type', 'timestamp', 'count']
+
+function invalid(message: string): TidemarkError {
+  return new TidemarkError('INVALID_ARGUMENT', message)
+}
+
+/** Throws INVALID_ARGUMENT for a name that is not an option: a misspelt option must not pass silently. */
+function checkNames(options: object, names: readonly string[], what: string): void {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid(`${what} must be an object, not ${String(options)}`)
+  }
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue
+    throw invalid(`unknown ${what.replace(/s$/, '')} "${name}"; there is ${names.join(', ')}`)
+  }
+}
+
+export function checkInteger(value: unknown, name: string, min: number, max: number): number {
+  if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
+    return value as number
+  }
+  throw invalid(`${name} must be an integer from ${min} to ${max}, not ${String(value)}`)
+}
+
+function boolean(value: unknown, name: string): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalid(`${name} must be true or false, not ${String(value)}`)
+}
+
+function syncPolicy(value: unknown): SyncPolicy {
+  if (value === 'always' || value === 'never') return value
+  if (typeof value === 'object' && value !== null && 'intervalMs' in value) {
+    checkNames(value, ['intervalMs'], 'sync options')
+    return { intervalMs: checkInteger(value.intervalMs, 'sync.intervalMs', 1, 3_600_000) }
+  }
+  throw invalid(`sync must be "always", "never" or { intervalMs }, not ${JSON.stringify(value)}`)
+}
+
+/** Checks the options of a log and fills in the defaults. Throws INVALID_ARGUMENT. */
+export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
+  checkNames(options, LOG_OPTION_NAMES, 'log options')
+  const { mode = 'append' } = options
+  if (mode !== 'append' && mode !== 'read') {
+    throw invalid(`mode must be "append" or "read", not ${JSON.stringify(mode)}`)
+  }
+  const maxEntryBytes = checkInteger(
+    options.maxEntryBytes ?? ENTRY_BYTES_DEFAULT,
+    'maxEntryBytes',
+    1,
+    ENTRY_BYTES_MAX,
+  )
+  const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES_DEFAULT
+  const pendingDefault = Math.max(PENDING_BYTES_DEFAULT, maxEntryBytes + ENTRY_HEADER_BYTES)
+  const interval = options.indexIntervalBytes ?? INDEX_INTERVAL_BYTES_DEFAULT
+  return {
+    mode,
+    sync: syncPolicy(options.sync ?? 'always'),
+    segmentBytes: checkInteger(segmentBytes, 'segmentBytes', SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
+    segmentAgeMs:
+      options.segmentAgeMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : checkInteger(options.segmentAgeMs, 'segmentAgeMs', 1, TIMESTAMP_MS_MAX),
+    maxEntryBytes,
+    maxPendingBytes: checkInteger(
+      options.maxPendingBytes ?? pendingDefault,
+      'maxPendingBytes',
+      maxEntryBytes + ENTRY_HEADER_BYTES,
+      2 * ENTRY_BYTES_MAX,
+    ),
+    indexIntervalBytes: checkInteger(interval, 'indexIntervalBytes', 1, SEGMENT_BYTES_MAX),
+    cacheBytes: checkInteger(
+      options.cacheBytes ?? CACHE_BYTES_DEFAULT,
+      'cacheBytes',
+      0,
+      OFFSET_MAX,
+    ),
+    preallocate: boolean(options.preallocate ?? true, 'preallocate'),
+    lock: options.lock,
+    pollMs: checkInteger(options.pollMs ?? 5, 'pollMs', 1, 60_000),
+    replica: boolean(options.replica ?? false, 'replica'),
+    files: options.files ?? nodeFiles,
+    clock: options.clock ?? nodeClock,
+    random: options.random ?? nodeRandom,
+  }
+}
+
+/** Checks the options of a read. Throws INVALID_ARGUMENT. */
+export function checkReadOptions(options: ReadOptions): void {
+  checkNames(options, READ_OPTION_NAMES, 'read options')
+  if (options.from !== undefined) checkInteger(options.from, 'from', 0, OFFSET_MAX)
+  if (options.to !== undefined) checkInteger(options.to, 'to', 0, OFFSET_MAX)
+  if (options.fromTimestamp !== undefined) {
+    checkInteger(options.fromTimestamp, 'fromTimestamp', 0, TIMESTAMP_MS_MAX)
+    if (options.from !== undefined) throw invalid('give either from or fromTimestamp, not both')
+  }
+  if (options.follow && options.reverse) throw invalid('follow and reverse exclude each other')
+}
+
+export function checkOffset(value: unknown, name: string): number {
+  return checkInteger(value, name, 0, OFFSET_MAX)
+}
+
+export function checkTerm(value: unknown, name: string): number {
+  return checkInteger(value, name, 0, TERM_MAX)
+}
+
+/** Checks the options of an append. Throws INVALID_ARGUMENT. */
+export function checkAppendOptions(options: AppendOptions): void {
+  checkNames(options, APPEND_OPTION_NAMES, 'append options')
+  const { type, timestamp, count } = options
+  if (type !== undefined && type !== TYPE_DATA) checkInteger(type, 'type', TYPE_USER_MIN, TYPE_MAX)
+  if (timestamp !== undefined) checkInteger(timestamp, 'timestamp', 0, TIMESTAMP_MS_MAX)
+  if (count !== undefined) checkInteger(count, 'count', 1, 2 ** 31)
+}

@@ -1,0 +1,114 @@
+import { type Codec, bytes as plainBytes } from './codec.ts'
+import type { Entry } from './commit-log.ts'
+import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import type { LogView } from './log-view.ts'
+import type { OffsetIndex } from './offset-index.ts'
+import type { Segment } from './segment.ts'
+import { segmentAt } from './segment.ts'
+import { SpanCache } from './span-cache.ts'
+import { finish } from './steps.ts'
+
+const header = new EntryHeader()
+
+/** Reads single entries by offset, from memory where the neighbourhood was read before. */
+export class RandomAccess<T> {
+  readonly #view: LogView
+  readonly #codec: Codec<T, never>
+  readonly #cache: SpanCache
+  /** Plain bytes handed out must not be views of the cache: the caller may write into them. */
+  readonly #copies: boolean
+  #segments: LogView['segments']
+
+  constructor(view: LogView, codec: Codec<T, never>) {
+    this.#view = view
+    this.#codec = codec
+    this.#cache = new SpanCache(view.settings.cacheBytes)
+    this.#copies = (codec as unknown) === plainBytes
+    this.#segments = view.segments
+  }
+
+  get(offset: number): Promise<Entry<T> | undefined> {
+    const view = this.#view
+    if (offset >= view.highWaterMark) return this.#getLater(offset)
+    if (offset < view.lowWaterMark) return Promise.resolve(undefined)
+    const segment = view.segments[segmentAt(view.segments, offset)]!
+    const { index } = segment
+    if (!index || view.segments !== this.#segments) return this.#getFromDisk(segment, offset)
+    const point = index.floor(offset - segment.base)
+    const span = this.#cache.get(segment, point)
+    if (!span) return this.#getFromDisk(segment, offset)
+    return Promise.resolve(this.#pick(segment, index, point, span, offset))
+  }
+
+  /** Another process may have appended it since this one last looked. */
+  async #getLater(offset: number): Promise<Entry<T> | undefined> {
+    await this.#view.refresh()
+    return offset < this.#view.highWaterMark ? this.get(offset) : undefined
+  }
+
+  async #getFromDisk(segment: Segment, offset: number): Promise<Entry<T> | undefined> {
+    const { segments, files } = this.#view
+    if (segments !== this.#segments) {
+      this.#segments = segments
+      this.#cache.clear()
+    }
+    const index = await finish(files.index(segment))
+    if (segment !== segments.at(-1)) files.admit(segment)
+    const point = Math.max(0, index.floor(offset - segment.base))
+    const span = await this.#load(segment, index, point, offset)
+    return this.#pick(segment, index, point, span, offset)
+  }
+
+  /** Reads the stretch from `point` to the next one and checks every entry in it. */
+  async #load(
+    segment: Segment,
+    index: OffsetIndex,
+    point: number,
+    offset: number,
+  ): Promise<Buffer> {
+    const isWhole = point + 1 < index.count
+    const position = index.positionAt(point)
+    const stop = isWhole ? index.positionAt(point + 1) : segment.endPosition
+    const cursor: Cursor = { segment, offset: segment.base + index.lsnAt(point), position, term: 0 }
+    const span = Buffer.allocUnsafeSlow(stop - position)
+    const file = this.#view.files.acquire(segment)
+    try {
+      const count = await file.read(span, position)
+      const to = isWhole ? segment.base + index.lsnAt(point + 1) : offset + 1
+      const need = decodeEntries(span.subarray(0, count), cursor, to, to, () => undefined, [])
+      if (need > 0) throw corruptEntry(cursor, 'the store ends before the entry does')
+    } finally {
+      this.#view.files.release(segment)
+    }
+    if (isWhole) this.#cache.set(segment, point, span)
+    return span
+  }
+
+  /** Hops to the entry in a stretch that has been checked. */
+  #pick(
+    segment: Segment,
+    index: OffsetIndex,
+    point: number,
+    span: Buffer,
+    wanted: number,
+  ): Entry<T> {
+    const { base, id } = segment
+    let at = 0
+    let offset = base + index.lsnAt(point)
+    for (;;) {
+      if (!header.read(span, at, id)) {
+        const cursor = { segment, offset, position: index.positionAt(point) + at, term: 0 }
+        throw corruptEntry(cursor, 'entry header checksum')
+      }
+      if (offset + header.count > wanted) break
+      offset += header.count
+      at += header.size
+    }
+    const { term, type, timestamp, count, length } = header
+    const start = at + ENTRY_HEADER_BYTES
+    const data = span.subarray(start, start + length)
+    const owned = this.#copies ? Buffer.from(data) : data
+    return { offset, term, type, timestamp, count, data: this.#codec.decode(owned) }
+  }
+}

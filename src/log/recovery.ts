@@ -1,0 +1,236 @@
+import { join } from 'node:path'
+import { errnoOf, invariant, MIB, TidemarkError } from '../base/index.ts'
+import type { File } from '../io/index.ts'
+import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
+import { readMarks } from './marks-publisher.ts'
+import { newerVersion, readMeta, writeMeta } from './meta-file.ts'
+import type { Meta } from './meta-format.ts'
+import { META_NAME } from './names.ts'
+import { OffsetIndex } from './offset-index.ts'
+import type { LogSettings } from './options.ts'
+import { createSegment } from './roll.ts'
+import type { Segment } from './segment.ts'
+import { type Chain, type Damage, damageError, readChain } from './segment-chain.ts'
+import { ReadStep } from './segment-scan.ts'
+import type { Steps } from './steps.ts'
+import { examineTail, type Tail } from './tail.ts'
+import { removeDead } from './trim.ts'
+import type { WriterStart } from './writer-state.ts'
+
+/** Offsets whose entries are damaged, as a replica gets them to repair from its peers. */
+export interface DamagedRange {
+  readonly segmentId: number
+  readonly offset: number
+  /** The offset behind the range. */
+  readonly endOffset: number
+  readonly position: number
+  /** The byte behind the range; undefined where the range reaches to the end of the log. */
+  readonly endPosition: number | undefined
+  readonly problem: string
+}
+
+const REWRITE_BYTES = MIB
+
+/** What a folder holds, before anything in it is changed. */
+export interface Found {
+  readonly meta: Meta
+  readonly chain: Chain
+  /** The highest offset that is proven to have been synced. */
+  readonly proven: number
+}
+
+/**
+ * Reads the meta file, the chain of segments and the marks. Undefined if there is no log in the folder.
+ * Throws CORRUPT if the meta file or a whole segment is missing or damaged.
+ */
+export function findLog(settings: LogSettings, folder: string): Found | undefined {
+  const { files } = settings
+  const result = readMeta(files, folder)
+  if (result && 'problem' in result) {
+    if (result.version !== undefined) throw newerVersion(folder, result.version)
+    throw metaError(folder, result.problem)
+  }
+  const meta = result?.meta
+  const chain = readChain(files, folder, meta?.lowWaterMark ?? 0)
+  if (!meta) {
+    if (chain.segments.length === 0 && chain.damage.length === 0) return undefined
+    if (!isHalfCreated(chain)) throw metaError(folder, 'missing, though there are segments')
+    return { meta: { lowWaterMark: 0, lowTerm: 0, clean: undefined }, chain, proven: 0 }
+  }
+  const [damage] = chain.damage
+  if (damage) throw damageError(folder, damage)
+  const active = chain.segments.at(-1)
+  const marks = readMarks(files, folder)
+  const proven = Math.max(marks?.synced ?? 0, meta.clean?.endOffset ?? 0, active?.base ?? 0)
+  if (!active) throw missingError(folder, meta.lowWaterMark)
+  if (meta.clean && meta.clean.segmentId !== active.id) {
+    throw missingError(folder, active.endOffset)
+  }
+  return { meta, chain, proven }
+}
+
+/** A log is created segment first, meta file last; a crash in between leaves one fresh segment. */
+function isHalfCreated(chain: Chain): boolean {
+  const [first] = chain.segments
+  if (!first || chain.segments.length !== 1 || chain.damage.length > 0) return false
+  return first.header.sequence === 0 && first.base === 0 && first.header.predecessor === 0
+}
+
+function metaError(folder: string, problem: string): TidemarkError {
+  const damage: Damage = { file: META_NAME, position: 0, offset: 0, endOffset: undefined, problem }
+  return damageError(folder, damage)
+}
+
+function missingError(folder: string, offset: number): TidemarkError {
+  const problem = 'the active segment, which the meta file knows, is missing'
+  return damageError(folder, {
+    file: META_NAME,
+    position: 0,
+    offset,
+    endOffset: undefined,
+    problem,
+  })
+}
+
+/** The low-water mark and the term before it: from the meta file, or from a reset since it was written. */
+export function lowMarks(found: Found): { lowWaterMark: number; lowTerm: number } {
+  const { meta, chain } = found
+  const first = chain.segments[0]!.header
+  if (first.predecessor === 0 && first.base > meta.lowWaterMark) {
+    return { lowWaterMark: first.base, lowTerm: first.previousTerm }
+  }
+  return { lowWaterMark: meta.lowWaterMark, lowTerm: meta.lowTerm }
+}
+
+/** Opens the log of a folder for writing: creates it, or brings it back to a sound state. */
+export function* openForWriting(settings: LogSettings, folder: string): Steps<WriterStart> {
+  const { files } = settings
+  const found = findLog(settings, folder)
+  if (!found) return yield* createLog(settings, folder)
+  const { chain, meta } = found
+  const active = chain.segments.at(-1)!
+  const size = storeSize(settings, active)
+  const isClean = meta.clean !== undefined && size === meta.clean.endPosition
+  let damage: DamagedRange[] = []
+  if (isClean) {
+    active.endOffset = meta.clean!.endOffset
+    active.endPosition = meta.clean!.endPosition
+    active.lastTerm = meta.clean!.lastTerm
+  } else {
+    // Names that this process can see may not be on the disk, if the last one died before its sync.
+    yield syncFolderStep(files, folder)
+    damage = yield* restoreTail(settings, folder, active, size, found.proven)
+    if (meta.clean || !files.existsSync(join(folder, META_NAME))) {
+      yield* writeMeta(files, folder, { ...meta, clean: undefined })
+    }
+  }
+  removeDead({ folder, settings }, chain.dead)
+  const low = lowMarks(found)
+  const end = active.endOffset
+  checkLow(folder, low.lowWaterMark, end)
+  const marked = isClean
+    ? meta.clean!.highWaterMark
+    : (readMarks(files, folder)?.highWaterMark ?? 0)
+  const highWaterMark = settings.replica ? Math.max(low.lowWaterMark, Math.min(marked, end)) : end
+  const clean = isClean ? meta.clean : undefined
+  return { segments: chain.segments, ...low, highWaterMark, clean, damage }
+}
+
+function checkLow(folder: string, lowWaterMark: number, end: number): void {
+  if (lowWaterMark <= end) return
+  const problem = `the low-water mark ${lowWaterMark} is beyond the end ${end}`
+  throw damageError(folder, {
+    file: META_NAME,
+    position: 0,
+    offset: end,
+    endOffset: lowWaterMark,
+    problem,
+  })
+}
+
+function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
+  const { files } = settings
+  removeDead({ folder, settings }, readChain(files, folder, 0).dead)
+  const segment = yield* createSegment(folder, settings, {
+    base: 0,
+    sequence: 0,
+    predecessor: 0,
+    predecessorEnd: 0,
+    previousTerm: 0,
+    term: 1,
+    priorTimestamp: 0,
+  })
+  yield* writeMeta(files, folder, { lowWaterMark: 0, lowTerm: 0, clean: undefined })
+  const marks = { lowWaterMark: 0, lowTerm: 0, highWaterMark: 0 }
+  return { segments: [segment], ...marks, clean: undefined, damage: [] }
+}
+
+export function storeSize(settings: LogSettings, segment: Segment): number {
+  const file = settings.files.openSync(segment.storePath, 'read')
+  try {
+    return file.sizeSync()
+  } finally {
+    file.closeSync()
+  }
+}
+
+/**
+ * Finds where the active segment really ends and makes what is kept of it durable. A torn tail, which
+ * nobody was promised, is cut; damage refuses with CORRUPT and changes nothing, except for a replica,
+ * which gets the damaged ranges.
+ */
+function* restoreTail(
+  settings: LogSettings,
+  folder: string,
+  active: Segment,
+  size: number,
+  proven: number,
+): Steps<DamagedRange[]> {
+  const index = new OffsetIndex(settings.indexIntervalBytes)
+  const file = openStore(settings, active)
+  try {
+    const tail = yield* examineTail(file, active, size, proven, index)
+    const [first] = tail.damage
+    if (first && !settings.replica) {
+      throw damageError(folder, { ...first, file: active.name })
+    }
+    active.endOffset = tail.endOffset
+    active.endPosition = tail.endPosition
+    active.lastTerm = tail.lastTerm
+    active.index = index
+    index.cut(tail.endOffset - active.base)
+    yield* rewriteUnproven(file, active, index, tail)
+    return tail.damage
+  } finally {
+    file.closeSync()
+  }
+}
+
+function openStore(settings: LogSettings, segment: Segment): File {
+  try {
+    return settings.files.openSync(segment.storePath, 'write')
+  } catch (error) {
+    const why = errnoOf(error) ?? String(error)
+    throw new TidemarkError('IO', `cannot open ${segment.storePath}: ${why}`, {}, error)
+  }
+}
+
+/**
+ * After an unclean end the page cache is not trusted: a sync that failed can leave pages that read
+ * well, count as clean, and are not on the disk. So every byte above the last proven synced point
+ * is written again and synced, before any mark, witness or append is based on it.
+ */
+function* rewriteUnproven(file: File, active: Segment, index: OffsetIndex, tail: Tail): Steps {
+  const point = index.floor(tail.proven - active.base)
+  let position = point < 0 ? tail.startPosition : index.positionAt(point)
+  while (position < tail.endPosition) {
+    const length = Math.min(REWRITE_BYTES, tail.endPosition - position)
+    const read = new ReadStep(file, new Uint8Array(length), position)
+    yield read
+    invariant(read.count === length, `${active.name} became shorter while it was being recovered`)
+    yield writeStep(file, read.buffer, position)
+    position += length
+  }
+  file.truncateSync(tail.endPosition)
+  yield syncFileStep(file, active.storePath)
+}

@@ -1,0 +1,32 @@
+import { crc32, TERM_MAX, TIMESTAMP_MS_MAX, TidemarkError } from '../base/index.ts'
+import { TYPE_DATA, TYPE_MAX } from './entry-format.ts'
+import { checkInteger } from './options.ts'
+
+/** An entry as one replica hands it to another: with the term and the checksum it was born with. */
+export interface ReplicaEntry {
+  readonly term: number
+  /** 1 to 255: a replica's host also uses the system's types. */
+  readonly type: number
+  readonly timestamp: number
+  readonly count: number
+  readonly data: Uint8Array
+  /** CRC-32 of the data; checked before anything is written. Made here if it is not given. */
+  readonly dataCrc?: number
+  /** More entries of the same atomic batch follow. Only a repair needs to say it. */
+  readonly more?: boolean
+}
+
+/** Throws CORRUPT if an entry's data does not fit the checksum that it was born with. */
+export function checkBirth(entry: ReplicaEntry): void {
+  const { data, dataCrc } = entry
+  if (dataCrc === undefined || dataCrc === crc32(data)) return
+  throw new TidemarkError('CORRUPT', `${data.length} bytes of data do not fit their checksum`)
+}
+
+/** Throws INVALID_ARGUMENT unless the fields of an entry can be stored. */
+export function checkKind(entry: ReplicaEntry): void {
+  checkInteger(entry.term, 'term', 0, TERM_MAX)
+  checkInteger(entry.type, 'type', TYPE_DATA, TYPE_MAX)
+  checkInteger(entry.timestamp, 'timestamp', 0, TIMESTAMP_MS_MAX)
+  checkInteger(entry.count, 'count', 1, 2 ** 31)
+}

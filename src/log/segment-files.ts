@@ -1,0 +1,149 @@
+import { errnoOf, invariant, TidemarkError } from '../base/index.ts'
+import type { File, Files } from '../io/index.ts'
+import { ENTRY_HEADER_BYTES } from './entry-format.ts'
+import { readWholeSync } from './file-steps.ts'
+import { decodeIndex, INDEX_HEADER_BYTES, INDEX_POINT_BYTES } from './index-format.ts'
+import { OffsetIndex } from './offset-index.ts'
+import type { LogSettings } from './options.ts'
+import type { Segment } from './segment.ts'
+import { scanEntries, segmentStart } from './segment-scan.ts'
+import type { Steps } from './steps.ts'
+
+/** Descriptors kept open for segments that nobody reads at the moment. */
+const IDLE_FILES_MAX = 4
+/** Indexes of sealed segments kept in memory, in all. */
+const INDEX_BYTES_MAX = 8 * 1024 * 1024
+
+interface OpenFile {
+  readonly file: File
+  users: number
+}
+
+/** The files of segments as readers need them: a bounded number of open stores and loaded indexes. */
+export class SegmentFiles {
+  readonly #files: Files
+  readonly #intervalBytes: number
+  /** In order of last use, the oldest first. */
+  readonly #open = new Map<Segment, OpenFile>()
+  readonly #indexed = new Set<Segment>()
+  #indexBytes = 0
+  #isClosed = false
+
+  constructor(settings: LogSettings) {
+    this.#files = settings.files
+    this.#intervalBytes = settings.indexIntervalBytes
+  }
+
+  /** The segment's store, open for reading until it is released. Throws TRIMMED if it is gone. */
+  acquire(segment: Segment): File {
+    const open = this.#open.get(segment) ?? { file: this.#openStore(segment), users: 0 }
+    open.users++
+    this.#open.delete(segment)
+    this.#open.set(segment, open)
+    return open.file
+  }
+
+  release(segment: Segment): void {
+    const open = this.#open.get(segment)
+    invariant(open && open.users > 0, `${segment.name} is released more often than acquired`)
+    open.users--
+    this.#closeIdle(this.#isClosed ? 0 : IDLE_FILES_MAX)
+  }
+
+  /** Closes the stores that no reader uses now. */
+  closeIdle(): void {
+    this.#closeIdle(0)
+  }
+
+  /** Closes every store, those in use when their readers release them. */
+  close(): void {
+    this.#isClosed = true
+    this.#closeIdle(0)
+  }
+
+  #openStore(segment: Segment): File {
+    try {
+      return this.#files.openSync(segment.storePath, 'read')
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error
+      throw new TidemarkError(
+        'TRIMMED',
+        `${segment.storePath} is gone: the log was trimmed or cut past offset ${segment.base}`,
+        { offset: segment.base },
+        error,
+      )
+    }
+  }
+
+  #closeIdle(keep: number): void {
+    let excess = -keep
+    for (const open of this.#open.values()) if (open.users === 0) excess++
+    for (const [segment, open] of this.#open) {
+      if (excess <= 0) return
+      if (open.users > 0) continue
+      this.#open.delete(segment)
+      open.file.closeSync()
+      excess--
+    }
+  }
+
+  /**
+   * The segment's offset index: from memory, from its file, or rebuilt from the store. A segment that
+   * is damaged has an index up to the damage.
+   */
+  *index(segment: Segment): Steps<OffsetIndex> {
+    const { index, indexedBytes } = segment
+    if (index && (indexedBytes === undefined || indexedBytes >= segment.endPosition)) return index
+    const { endPosition } = segment
+    const made = index ?? this.#load(segment) ?? new OffsetIndex(this.#intervalBytes)
+    if (made.coveredBytes !== endPosition) yield* this.#extend(segment, made, endPosition)
+    if (indexedBytes !== undefined) segment.indexedBytes = endPosition
+    segment.index ??= made
+    return segment.index
+  }
+
+  /** Notes that a sealed segment's index may be dropped when memory is short. */
+  admit(segment: Segment): void {
+    if (!segment.index || this.#indexed.has(segment)) return
+    this.#indexed.add(segment)
+    this.#indexBytes += segment.index.bytes
+    for (const oldest of this.#indexed) {
+      if (this.#indexBytes <= INDEX_BYTES_MAX || oldest === segment) return
+      this.#drop(oldest)
+    }
+  }
+
+  #drop(segment: Segment): void {
+    this.#indexed.delete(segment)
+    this.#indexBytes -= segment.index?.bytes ?? 0
+    segment.index = undefined
+  }
+
+  #load(segment: Segment): OffsetIndex | undefined {
+    const points = Math.ceil(segment.endPosition / ENTRY_HEADER_BYTES)
+    const limit = INDEX_HEADER_BYTES + points * INDEX_POINT_BYTES
+    const bytes = readWholeSync(this.#files, segment.indexPath, limit)
+    const image = bytes && decodeIndex(bytes)
+    if (!image || image.segmentId !== segment.id) return undefined
+    if (image.coveredBytes !== segment.endPosition) return undefined
+    return new OffsetIndex(this.#intervalBytes, image)
+  }
+
+  /** Reads on from the last point of the index and notes what has come since. */
+  *#extend(segment: Segment, index: OffsetIndex, endPosition: number): Steps {
+    const last = index.count - 1
+    const start =
+      last < 0
+        ? segmentStart(segment)
+        : { offset: segment.base + index.lsnAt(last), position: index.positionAt(last), term: 0 }
+    const file = this.acquire(segment)
+    try {
+      yield* scanEntries(file, segment, start, endPosition, (header, position) => {
+        index.note(header.lsn, position, header.timestamp)
+        return true
+      })
+    } finally {
+      this.release(segment)
+    }
+  }
+}

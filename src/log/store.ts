@@ -1,0 +1,149 @@
+import { KIB } from '../base/index.ts'
+import type { Clock, File, Files } from '../io/index.ts'
+import { syncStep, writeStep } from './file-steps.ts'
+import type { Step, Steps } from './steps.ts'
+
+/** From this size on a write goes through the thread pool: copying it would block for too long. */
+const ASYNC_WRITE_BYTES = 256 * KIB
+/** A blocking write that took longer than this shows memory pressure... */
+const SLOW_WRITE_MS = 2
+/** ...and for so long afterwards every write goes through the thread pool. */
+const PRESSURE_MS = 1000
+
+/** Space is reserved in steps as large as what was written until now, within these bounds. */
+const RESERVE_BYTES_MIN = 16 * KIB
+const RESERVE_BYTES_MAX = 256 * KIB
+const ZEROS = new Uint8Array(RESERVE_BYTES_MAX)
+
+/**
+ * The store of the active segment, open for writing. It knows bytes only, not entries.
+ *
+ * Space ahead of the entries is reserved by writing zeros: a sync that need not change the file's
+ * length is about twice as fast, and zeros are never a valid entry.
+ */
+export class Store {
+  readonly path: string
+  readonly #files: Files
+  readonly #clock: Clock
+  readonly #file: File
+  /** A descriptor of its own for blocking syncs: the kernel reports an error once for each. */
+  #blockingFile: File | undefined
+  /** Bytes of the file that exist, written or reserved. */
+  #allocated: number
+  #pressureUntil = 0
+  /** Asynchronous operations under way; the descriptors stay open until there are none. */
+  #underWay = 0
+  #writing = 0
+  #closing = false
+
+  constructor(files: Files, clock: Clock, path: string) {
+    this.path = path
+    this.#files = files
+    this.#clock = clock
+    this.#file = files.openSync(path, 'write')
+    this.#allocated = this.#file.sizeSync()
+  }
+
+  get allocated(): number {
+    return this.#allocated
+  }
+
+  /** Writes `bytes` at `position`; blocks only for what is small and goes to memory. */
+  *write(bytes: Uint8Array, position: number): Steps {
+    const begun = this.#clock.monotonic()
+    if (bytes.length >= ASYNC_WRITE_BYTES || begun < this.#pressureUntil) {
+      yield this.#tracked(this.#counted(writeStep(this.#file, bytes, position)))
+    } else {
+      this.#file.writeSync(bytes, position)
+      const ended = this.#clock.monotonic()
+      if (ended - begun > SLOW_WRITE_MS) this.#pressureUntil = ended + PRESSURE_MS
+    }
+    this.#allocated = Math.max(this.#allocated, position + bytes.length)
+  }
+
+  /** Reserves space so that `bytes` at `position` do not end the file; `limit` is the segment's size. */
+  reserve(position: number, bytes: number, limit: number): void {
+    const end = position + bytes
+    if (end <= this.#allocated || bytes >= RESERVE_BYTES_MAX / 2) return
+    const step = Math.min(RESERVE_BYTES_MAX, Math.max(RESERVE_BYTES_MIN, position))
+    const from = Math.max(this.#allocated, end)
+    const size = Math.min(step, limit - from)
+    if (size <= 0) return
+    try {
+      this.#file.writeSync(ZEROS.subarray(0, size), from)
+      this.#allocated = from + size
+    } catch {
+      // No space to reserve is no failure: the write itself will say so if it has none either.
+    }
+  }
+
+  /** A step that makes all that was written durable. It fails with a SyncFailure. */
+  sync(lateFailure: (error: unknown) => void): Step {
+    const step = syncStep(
+      this.path,
+      () => this.#file.datasync(),
+      () => this.#blocking().datasyncSync(),
+    )
+    return { ...this.#tracked(step), lateFailure }
+  }
+
+  /** The same outside of any sequence, for syncs on a timer. */
+  datasync(): Promise<void> {
+    return this.sync(() => {}).run()
+  }
+
+  /** Cuts the file to `size` bytes and checks that it is. */
+  truncate(size: number): void {
+    this.#file.truncateSync(size)
+    const now = this.#file.sizeSync()
+    if (now !== size) throw new Error(`${this.path} has ${now} bytes after it was cut to ${size}`)
+    this.#allocated = size
+  }
+
+  /** True while a write is under way: one that the blocking driver has overtaken, if asked in between. */
+  get isWriting(): boolean {
+    return this.#writing > 0
+  }
+
+  /** Closes the descriptors, at once or when the last operation under way has ended. */
+  close(): void {
+    this.#closing = true
+    if (this.#underWay > 0) return
+    this.#file.closeSync()
+    this.#blockingFile?.closeSync()
+  }
+
+  #blocking(): File {
+    this.#blockingFile ??= this.#files.openSync(this.path, 'write')
+    return this.#blockingFile
+  }
+
+  #counted(step: Step): Step {
+    return {
+      run: async () => {
+        this.#writing++
+        try {
+          await step.run()
+        } finally {
+          this.#writing--
+        }
+      },
+      runSync: () => step.runSync(),
+    }
+  }
+
+  #tracked(step: Step): Step {
+    return {
+      run: async () => {
+        this.#underWay++
+        try {
+          await step.run()
+        } finally {
+          this.#underWay--
+          if (this.#closing && this.#underWay === 0) this.close()
+        }
+      },
+      runSync: () => step.runSync(),
+    }
+  }
+}

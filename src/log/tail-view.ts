@@ -1,0 +1,208 @@
+import { errnoOf, TidemarkError } from '../base/index.ts'
+import { Advance } from './advance.ts'
+import { syncFileStep } from './file-steps.ts'
+import { writerOf } from './folder-lock.ts'
+import type { LogView } from './log-view.ts'
+import { readMarks } from './marks-publisher.ts'
+import { OffsetIndex } from './offset-index.ts'
+import type { LogSettings } from './options.ts'
+import { type Found, findLog, lowMarks, storeSize } from './recovery.ts'
+import type { Segment } from './segment.ts'
+import { SegmentFiles } from './segment-files.ts'
+import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import { finish } from './steps.ts'
+import { examineTail } from './tail.ts'
+
+/** A file can vanish between its listing and its opening, when the writer trims. */
+const ATTEMPTS_MAX = 20
+/** So long without news, and a reader that follows asks whether the writer still lives. */
+const SILENCE_MS = 200
+
+/**
+ * A log as a process sees it that does not write it. While a writer lives, its marks file says what
+ * may be shown. When none does, the tail is read as a writer would on opening, the store is synced, and
+ * then all that is sound is shown: every entry that was ever acknowledged is in it.
+ */
+export class TailView implements LogView {
+  readonly folder: string
+  readonly settings: LogSettings
+  readonly files: SegmentFiles
+  readonly advance = new Advance()
+  segments: readonly Segment[] = []
+  lowWaterMark = 0
+  highWaterMark = 0
+  /** Process id of the living writer when it was last asked for. */
+  writerPid: number | undefined
+  isClosed = false
+  #watchers = 0
+  #cancelPoll: (() => void) | undefined
+  #newsAt = 0
+  /** What the tail looked like when it was last read without a writer. */
+  #examined: { readonly id: number; readonly size: number } | undefined
+  #refreshing: Promise<void> | undefined
+
+  private constructor(folder: string, settings: LogSettings) {
+    this.folder = folder
+    this.settings = settings
+    this.files = new SegmentFiles(settings)
+  }
+
+  /** Throws NOT_FOUND if there is no log, CORRUPT if its meta file or a whole segment is damaged. */
+  static async open(folder: string, settings: LogSettings): Promise<TailView> {
+    const view = new TailView(folder, settings)
+    await view.refresh()
+    return view
+  }
+
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#look().finally(() => {
+      this.#refreshing = undefined
+    })
+    return this.#refreshing
+  }
+
+  watch(): () => void {
+    this.#watchers++
+    this.#newsAt = this.settings.clock.monotonic()
+    this.#schedulePoll()
+    let stopped = false
+    return () => {
+      if (stopped) return
+      stopped = true
+      this.#watchers--
+      if (this.#watchers > 0) return
+      this.#cancelPoll?.()
+      this.#cancelPoll = undefined
+    }
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.#cancelPoll?.()
+    this.#cancelPoll = undefined
+    this.files.close()
+    this.advance.fire()
+  }
+
+  #schedulePoll(): void {
+    if (this.#cancelPoll || this.isClosed || this.#watchers === 0) return
+    this.#cancelPoll = this.settings.clock.after(this.settings.pollMs, () => {
+      this.#cancelPoll = undefined
+      this.#poll().then(
+        () => this.#schedulePoll(),
+        // Whoever follows meets the same failure at its next read, and reports it there.
+        () => this.advance.fire(),
+      )
+    })
+  }
+
+  async #poll(): Promise<void> {
+    const { clock, files } = this.settings
+    const marks = readMarks(files, this.folder)
+    if (marks && marks.highWaterMark > this.highWaterMark) await this.refresh()
+    else if (clock.monotonic() - this.#newsAt > SILENCE_MS) await this.refresh()
+  }
+
+  async #look(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#lookOnce()
+        return
+      } catch (error) {
+        const isGone = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'CORRUPT'
+        if (!isGone || attempt === ATTEMPTS_MAX || !this.#writerLives()) throw error
+        // The writer was in the middle of a change; the next look finds it done.
+        await new Promise<void>((resolve) => this.settings.clock.after(1, resolve))
+      }
+    }
+  }
+
+  #writerLives(): boolean {
+    const holder = writerOf(this.settings.files, this.folder)
+    this.writerPid = holder?.pid
+    return holder !== undefined
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { files } = this.settings
+    const lives = this.#writerLives()
+    // Order matters: what the marks speak of is in the folder when the folder is listed after them.
+    const marks = readMarks(files, this.folder)
+    const found = files.existsSync(this.folder) ? findLog(this.settings, this.folder) : undefined
+    if (!found) {
+      throw new TidemarkError('NOT_FOUND', `there is no log in ${this.folder}`)
+    }
+    this.#adopt(found)
+    const low = lowMarks(found).lowWaterMark
+    this.lowWaterMark = Math.max(this.lowWaterMark, low)
+    const shown =
+      lives || this.settings.replica
+        ? Math.max(marks?.highWaterMark ?? 0, found.meta.clean?.highWaterMark ?? 0, low)
+        : await this.#examine(found)
+    this.#show(shown)
+  }
+
+  /** Takes over the list of segments, keeping what is known of those that are still there. */
+  #adopt(found: Found): void {
+    const known = new Map(this.segments.map((segment) => [segment.id, segment]))
+    const fresh = found.chain.segments
+    const active = fresh.at(-1)!
+    const size = storeSize(this.settings, active)
+    let changed = fresh.length !== this.segments.length
+    const merged = fresh.map((segment, i) => {
+      const kept = known.get(segment.id)
+      if (kept !== this.segments[i]) changed = true
+      if (!kept) {
+        changed = true
+        if (segment === active) segment.indexedBytes = SEGMENT_HEADER_BYTES
+        return segment
+      }
+      if (segment !== active && (kept.endOffset !== segment.endOffset || kept.indexedBytes)) {
+        // It was active and has been sealed.
+        kept.endOffset = segment.endOffset
+        kept.endPosition = segment.endPosition
+        kept.lastTerm = segment.lastTerm
+        kept.index = undefined
+        kept.indexedBytes = undefined
+      }
+      return kept
+    })
+    merged.at(-1)!.endPosition = size
+    if (changed) this.segments = merged
+  }
+
+  #show(highWaterMark: number): void {
+    const active = this.segments.at(-1)!
+    active.endOffset = Math.max(active.base, highWaterMark)
+    if (highWaterMark <= this.highWaterMark) return
+    this.highWaterMark = highWaterMark
+    this.#newsAt = this.settings.clock.monotonic()
+    this.advance.fire()
+  }
+
+  /** Without a writer: how far the log is sound. What is torn or not whole is not shown. */
+  async #examine(found: Found): Promise<number> {
+    const active = this.segments.at(-1)!
+    const size = storeSize(this.settings, active)
+    const { clean } = found.meta
+    if (clean && clean.segmentId === active.id && clean.endPosition === size) return clean.endOffset
+    const known = this.#examined
+    if (known && known.id === active.id && known.size === size) return this.highWaterMark
+    const file = this.files.acquire(active)
+    try {
+      const index = new OffsetIndex(this.settings.indexIntervalBytes)
+      const tail = await finish(examineTail(file, active, size, found.proven, index))
+      // What is shown must not be taken back by a loss of power.
+      await finish(syncOnly(file, active.storePath))
+      this.#examined = { id: active.id, size }
+      const damagedTo = tail.damage.at(-1)?.endOffset ?? 0
+      return Math.max(tail.endOffset, damagedTo)
+    } finally {
+      this.files.release(active)
+    }
+  }
+}
+
+function* syncOnly(file: Parameters<typeof syncFileStep>[0], path: string) {
+  yield syncFileStep(file, path)
+}

@@ -1,0 +1,88 @@
+import type { File } from '../io/index.ts'
+import type { OffsetIndex } from './offset-index.ts'
+import type { DamagedRange } from './recovery.ts'
+import type { Segment } from './segment.ts'
+import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import {
+  type BadEntry,
+  type ScanStart,
+  scanEntries,
+  searchHeader,
+  segmentStart,
+} from './segment-scan.ts'
+import type { Steps } from './steps.ts'
+
+/** What the end of a log that was not closed looks like. */
+export interface Tail {
+  readonly startPosition: number
+  /** Where the last whole batch ends; what is behind is torn, and nobody was promised it. */
+  readonly endOffset: number
+  readonly endPosition: number
+  readonly lastTerm: number
+  /** The highest offset, at most `endOffset`, below which everything is proven to have been synced. */
+  readonly proven: number
+  /** Entries that were once synced and are not sound now. */
+  readonly damage: DamagedRange[]
+}
+
+/**
+ * Reads the active segment to its end and tells a torn tail from damage.
+ *
+ * Let b be the first entry that is not sound. It is damage if anything proves that b was once synced:
+ * `proven` (the marks file, a clean end) lies above b, or a sound header behind b carries a witness
+ * above b. Otherwise b begins the torn tail. Marks and witnesses exist only at the ends of batches, so
+ * "above b" is "above the last whole batch".
+ */
+export function* examineTail(
+  file: File,
+  segment: Segment,
+  size: number,
+  proven: number,
+  index: OffsetIndex,
+): Steps<Tail> {
+  const damage: DamagedRange[] = []
+  let start: ScanStart = segmentStart(segment)
+  let highest = proven
+  for (;;) {
+    const scan = yield* scanEntries(file, segment, start, size, (header, position) => {
+      index.note(header.lsn, position, header.timestamp)
+      return true
+    })
+    highest = Math.max(highest, scan.witnessed)
+    const tail = {
+      startPosition: SEGMENT_HEADER_BYTES,
+      endOffset: scan.endOffset,
+      endPosition: scan.endPosition,
+      lastTerm: scan.lastTerm,
+      damage,
+    }
+    const bad = scan.bad ?? endOfFile(scan.endOffset, size)
+    const witness = yield* searchHeader(
+      file,
+      segment,
+      bad.after,
+      size,
+      scan.endOffset + 1,
+      (found) => found.witnessed > scan.endOffset,
+    )
+    if (highest <= scan.endOffset && !witness) {
+      return { ...tail, proven: Math.min(highest, scan.endOffset) }
+    }
+    const next = yield* searchHeader(file, segment, bad.after, size, bad.offset + 1, () => true)
+    damage.push({
+      segmentId: segment.id,
+      offset: bad.offset,
+      endOffset: next?.offset ?? Math.max(highest, witness?.witnessed ?? 0),
+      position: bad.position,
+      endPosition: next?.position,
+      problem: bad.problem,
+    })
+    if (!next) return { ...tail, proven: scan.endOffset }
+    start = { offset: next.offset, position: next.position, term: scan.lastTerm }
+  }
+}
+
+/** The store ends before what is proven. */
+function endOfFile(offset: number, size: number): BadEntry {
+  return { position: size, offset, problem: 'the store ends here', after: size }
+}

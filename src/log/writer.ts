@@ -1,0 +1,216 @@
+import { BATCH_BYTES_MAX, OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import { commitGroup } from './commit.ts'
+import type { AppendedRange, AppendOptions } from './commit-log.ts'
+import { ENTRY_HEADER_BYTES, type EntryKind, TYPE_DATA } from './entry-format.ts'
+import type { Group } from './group.ts'
+import { IntervalSync } from './interval-sync.ts'
+import { runJob } from './jobs.ts'
+import { writeMeta } from './meta-file.ts'
+import { checkAppendOptions } from './options.ts'
+import { checkBirth, checkKind, type ReplicaEntry } from './replica-entry.ts'
+import { writeIndex } from './roll.ts'
+import type { Steps } from './steps.ts'
+import { syncWritten } from './sync-written.ts'
+import type { WriterState } from './writer-state.ts'
+
+type Data = Uint8Array | string
+type Settle = (error?: unknown) => void
+
+const NO_OPTIONS: AppendOptions = {}
+
+/** The appending side of a log: takes data in, forms groups, and has them committed in order. */
+export class Writer {
+  readonly #w: WriterState
+  readonly #interval: IntervalSync
+  /** Bytes of entries that are not yet settled. */
+  #waitingBytes = 0
+  readonly #enqueueCommit: (group: Group) => void
+
+  constructor(w: WriterState) {
+    this.#w = w
+    this.#interval = new IntervalSync(w)
+    this.#enqueueCommit = (group) => {
+      w.sequencer.enqueue(() => this.#commit(group))
+    }
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  *#commit(group: Group): Steps {
+    try {
+      yield* commitGroup(this.#w, group)
+    } finally {
+      this.#waitingBytes -= group.length
+    }
+    this.#interval.written()
+  }
+
+  append(data: Data, options: AppendOptions = NO_OPTIONS): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const offset = this.#w.nextOffset
+      this.#add([data], options, (error) => (error ? reject(error) : resolve(offset)))
+    })
+  }
+
+  appendBatch(data: readonly Data[], options: AppendOptions = NO_OPTIONS): Promise<AppendedRange> {
+    return new Promise((resolve, reject) => {
+      const first = this.#w.nextOffset
+      const last = first + (data.length - 1) * (options.count ?? 1)
+      this.#add(data, options, (error) => (error ? reject(error) : resolve({ first, last })))
+    })
+  }
+
+  /** Appends and blocks until the entry is safe under the log's policy. */
+  appendSync(data: Data, options: AppendOptions = NO_OPTIONS): number {
+    const offset = this.#w.nextOffset
+    let outcome: { error?: unknown } | undefined
+    this.#add([data], options, (error) => {
+      outcome = { error }
+    })
+    this.#w.sequencer.drainSync()
+    if (outcome === undefined || outcome.error) {
+      throw outcome?.error ?? new TidemarkError('IO', 'the append did not finish')
+    }
+    return offset
+  }
+
+  /** Appends another replica's entries as one atomic batch. */
+  appendReplica(entries: readonly ReplicaEntry[]): Promise<AppendedRange> {
+    return new Promise((resolve, reject) => {
+      const w = this.#w
+      w.checkWritable()
+      checkNotEmpty(entries)
+      for (const entry of entries) checkKind(entry)
+      for (const entry of entries) checkBirth(entry)
+      const first = w.nextOffset
+      let last = first
+      const group = this.#openGroup(0)
+      this.#fill(group, entries.length, (i, more) => {
+        const entry = entries[i]!
+        group.add(entry.data, entry, more, w.settings.maxEntryBytes, entry.dataCrc)
+        last = w.nextOffset
+        w.nextOffset += entry.count
+      })
+      const term = entries.at(-1)!.term
+      group.endBatch(w.nextOffset, term, (error) =>
+        error ? reject(error) : resolve({ first, last }),
+      )
+    })
+  }
+
+  #add(data: readonly Data[], options: AppendOptions, settle: Settle): void {
+    const w = this.#w
+    w.checkWritable()
+    if (options !== NO_OPTIONS) checkAppendOptions(options)
+    checkNotEmpty(data)
+    const kind: EntryKind = {
+      type: options.type ?? TYPE_DATA,
+      term: w.term,
+      timestamp: options.timestamp ?? w.settings.clock.now(),
+      count: options.count ?? 1,
+    }
+    const group = this.#openGroup(data.length === 1 ? data[0]!.length : totalLength(data))
+    this.#fill(group, data.length, (i, more) => {
+      group.add(data[i]!, kind, more, w.settings.maxEntryBytes)
+      w.nextOffset += kind.count
+    })
+    group.endBatch(w.nextOffset, kind.term, settle)
+  }
+
+  /** Adds the entries of one batch to the group, all or none. */
+  #fill(group: Group, count: number, addOne: (i: number, more: boolean) => void): void {
+    const w = this.#w
+    const { length } = group
+    const offset = w.nextOffset
+    try {
+      for (let i = 0; i < count; i++) addOne(i, i < count - 1)
+      if (group.length - length > BATCH_BYTES_MAX) throw batchTooLarge(group.length - length)
+      if (w.nextOffset > OFFSET_MAX) throw new TidemarkError('TOO_LARGE', 'offsets end at 2^53')
+    } catch (error) {
+      group.abandonBatch()
+      w.nextOffset = offset
+      throw error
+    }
+    this.#waitingBytes += group.length - length
+  }
+
+  /** The group for an append of so many bytes or characters. Throws OVERLOADED. */
+  #openGroup(length: number): Group {
+    const { maxPendingBytes } = this.#w.settings
+    const waiting = this.#waitingBytes
+    if (waiting > 0 && waiting + length + ENTRY_HEADER_BYTES > maxPendingBytes) {
+      throw new TidemarkError(
+        'OVERLOADED',
+        `${waiting} bytes wait for the disk already, of ${maxPendingBytes} allowed (maxPendingBytes): await earlier appends, or log.drained()`,
+      )
+    }
+    return this.#w.openGroup(this.#enqueueCommit)
+  }
+
+  /** Makes all that was appended durable, whatever the policy. */
+  flush(): Promise<void> {
+    const w = this.#w
+    return runJob(w, 'sync', () => syncWritten(w))
+  }
+
+  /** Waits until everything is written, syncs it, and leaves the mark of a clean end. */
+  async close(): Promise<void> {
+    const w = this.#w
+    await w.sequencer.idle()
+    await this.#interval.stop()
+    try {
+      if (!w.poison) await runJob(w, 'close', () => this.#seal())
+    } finally {
+      w.isClosed = true
+      w.marks.stop()
+      w.closeStore()
+      w.files.close()
+      w.advance.fire()
+    }
+  }
+
+  *#seal(): Steps {
+    const w = this.#w
+    const { active, lowWaterMark, lowTerm, highWaterMark } = w
+    if (w.clean) return
+    if (w.isStoreOpen) w.store.truncate(active.endPosition)
+    yield* syncWritten(w)
+    w.marks.publish()
+    yield* writeIndex(w, active)
+    const index = yield* w.files.index(active)
+    // A replica with damage was not closed cleanly: its next opening must find the damage again.
+    if (w.damage.length > 0) return
+    const clean = {
+      segmentId: active.id,
+      endOffset: active.endOffset,
+      endPosition: active.endPosition,
+      lastTerm: active.lastTerm,
+      maxTimestamp: index.maxTimestamp,
+      highWaterMark,
+    }
+    yield* writeMeta(w.settings.files, w.folder, { lowWaterMark, lowTerm, clean })
+  }
+}
+
+function checkNotEmpty(batch: readonly unknown[]): void {
+  if (!Array.isArray(batch)) {
+    throw new TidemarkError('INVALID_ARGUMENT', `a batch must be an array, not ${typeof batch}`)
+  }
+  if (batch.length > 0) return
+  throw new TidemarkError('INVALID_ARGUMENT', 'a batch must have at least one entry')
+}
+
+function totalLength(data: readonly Data[]): number {
+  let sum = 0
+  for (const one of data) sum += one.length + ENTRY_HEADER_BYTES
+  return sum
+}
+
+function batchTooLarge(bytes: number): TidemarkError {
+  return new TidemarkError(
+    'TOO_LARGE',
+    `a batch of ${bytes} bytes is over the limit of ${BATCH_BYTES_MAX}; nothing was written`,
+  )
+}
