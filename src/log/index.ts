@@ -9,8 +9,11 @@ export type {
   Snapshots,
 } from './commit-log.ts'
 export { FolderLock } from './folder-lock.ts'
+export { inspectLog, type LogInfo } from './inspect.ts'
 export { Log } from './log.ts'
 export type { LogOptions, SyncPolicy } from './options.ts'
 export type { DamagedRange } from './recovery.ts'
 export type { Replica, StoredEntry } from './replica.ts'
 export type { ReplicaEntry } from './replica-entry.ts'
+export type { Damage as DamageReport } from './segment-chain.ts'
+export { type VerifyOptions, type VerifyReport, verifyLog } from './verify.ts'

@@ -1,0 +1,241 @@
+import { resolve } from 'node:path'
+import { TidemarkError } from '../base/index.ts'
+import { type File, type Files, nodeFiles } from '../io/index.ts'
+import { writerOf } from './folder-lock.ts'
+import { checkIndexFile } from './index-check.ts'
+import { readMarks } from './marks-publisher.ts'
+import { newerVersion, readMeta } from './meta-file.ts'
+import type { Meta } from './meta-format.ts'
+import { META_NAME, segmentName } from './names.ts'
+import { OffsetIndex } from './offset-index.ts'
+import type { Segment } from './segment.ts'
+import { type Chain, type Damage, readChain } from './segment-chain.ts'
+import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
+import { finish } from './steps.ts'
+import { examineTail } from './tail.ts'
+
+export interface VerifyOptions {
+  readonly files?: Files
+  /** Called as it goes on. */
+  readonly onProgress?: (done: { readonly bytes: number; readonly totalBytes: number }) => void
+  readonly signal?: AbortSignal
+}
+
+export interface VerifyReport {
+  /** True if there is no damage. */
+  readonly sound: boolean
+  readonly damage: readonly Damage[]
+  /** What is not damage but worth knowing: a torn tail, an index that will be rebuilt. */
+  readonly notes: readonly string[]
+  readonly lowWaterMark: number
+  readonly highWaterMark: number
+  /** Offsets that hold sound entries. */
+  readonly entries: number
+  /** Bytes of the segments' files. */
+  readonly bytes: number
+  readonly segments: number
+  /** Bytes behind the last whole batch that nobody was promised. */
+  readonly tornBytes: number
+}
+
+/** Everything that a verification gathers. */
+class Findings {
+  readonly damage: Damage[] = []
+  readonly notes: string[] = []
+  entries = 0
+  bytes = 0
+  tornBytes = 0
+  endOffset = 0
+
+  add(file: string, position: number, offset: number, problem: string, endOffset?: number): void {
+    this.damage.push({ file, position, offset, endOffset, problem })
+  }
+}
+
+/**
+ * Reads everything in a log's folder and checks everything: the meta file, the chain of segments, both
+ * checksums and the place of each entry, and each index against its store. Changes nothing, and works
+ * while a writer lives: then up to its high-water mark.
+ *
+ * Throws NOT_FOUND if there is no log, UNSUPPORTED_VERSION, or the signal's reason.
+ */
+export async function verifyLog(
+  folder: string,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  const files = options.files ?? nodeFiles
+  const path = resolve(folder)
+  const lives = writerOf(files, path) !== undefined
+  const marks = readMarks(files, path)
+  const findings = new Findings()
+  const { meta, chain } = readFolder(files, path, findings)
+  const active = chain.segments.at(-1)
+  const first = chain.segments[0]?.header
+  const lowWaterMark = Math.max(meta.lowWaterMark, first?.predecessor === 0 ? first.base : 0)
+  const totalBytes = chain.segments.reduce((sum, segment) => sum + sizeOf(files, segment), 0)
+  for (const segment of chain.segments) {
+    options.signal?.throwIfAborted()
+    const file = files.openSync(segment.storePath, 'read')
+    try {
+      if (segment !== active) await verifySealed(file, segment, findings)
+      else if (lives) await verifyGrowing(file, segment, marks?.highWaterMark ?? 0, findings)
+      else await verifyActive(file, segment, meta, marks?.synced ?? 0, findings)
+    } finally {
+      file.closeSync()
+    }
+    findings.bytes += sizeOf(files, segment)
+    checkIndexFile(files, segment, findings.notes, (position, offset, problem) => {
+      findings.add(`${segmentName(segment.base, segment.id)}.index`, position, offset, problem)
+    })
+    options.onProgress?.({ bytes: findings.bytes, totalBytes })
+  }
+  if (active && lowWaterMark > findings.endOffset) {
+    const problem = `the low-water mark ${lowWaterMark} is beyond the end ${findings.endOffset}`
+    findings.add(META_NAME, 0, findings.endOffset, problem, lowWaterMark)
+  }
+  return {
+    sound: findings.damage.length === 0,
+    damage: findings.damage,
+    notes: findings.notes,
+    lowWaterMark,
+    highWaterMark: lives ? (marks?.highWaterMark ?? lowWaterMark) : findings.endOffset,
+    entries: findings.entries,
+    bytes: findings.bytes,
+    segments: chain.segments.length,
+    tornBytes: findings.tornBytes,
+  }
+}
+
+function sizeOf(files: Files, segment: Segment): number {
+  const file = files.openSync(segment.storePath, 'read')
+  try {
+    return file.sizeSync()
+  } finally {
+    file.closeSync()
+  }
+}
+
+function readFolder(files: Files, path: string, findings: Findings): { meta: Meta; chain: Chain } {
+  const result = files.existsSync(path) ? readMeta(files, path) : undefined
+  let meta: Meta = { lowWaterMark: 0, lowTerm: 0, clean: undefined }
+  if (result && 'meta' in result) meta = result.meta
+  if (result && 'problem' in result) {
+    if (result.version !== undefined) throw newerVersion(path, result.version)
+    findings.add(META_NAME, 0, 0, result.problem)
+  }
+  const chain = files.existsSync(path)
+    ? readChain(files, path, meta.lowWaterMark)
+    : { segments: [], dead: [], damage: [] }
+  if (!result && chain.segments.length === 0 && chain.damage.length === 0) {
+    throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
+  }
+  const active = chain.segments.at(-1)
+  if (!result) {
+    const isFresh = chain.segments.length === 1 && active?.header.sequence === 0
+    if (isFresh) findings.notes.push('the log was being created when its writer ended')
+    else findings.add(META_NAME, 0, 0, 'missing, though there are segments')
+  }
+  findings.damage.push(...chain.damage)
+  if (meta.clean && meta.clean.segmentId !== active?.id) {
+    const problem = 'the active segment, which the meta file knows, is missing'
+    findings.add(META_NAME, 0, active?.endOffset ?? 0, problem, meta.clean.endOffset)
+  } else if (!active && chain.damage.length === 0) {
+    findings.add(META_NAME, 0, meta.lowWaterMark, 'there are no segments')
+  }
+  if (chain.dead.length > 0) {
+    findings.notes.push(`left over, and removed by the next writer: ${chain.dead.join(', ')}`)
+  }
+  return { meta, chain }
+}
+
+/** A sealed segment is whole up to the end that its successor recorded. */
+async function verifySealed(file: File, segment: Segment, findings: Findings): Promise<void> {
+  const limit = Math.min(segment.endPosition, file.sizeSync())
+  await verifyRange(file, segment, segmentStart(segment), limit, segment.endOffset, findings)
+}
+
+/** While a writer lives, only what its marks have shown is looked at. */
+async function verifyGrowing(
+  file: File,
+  segment: Segment,
+  highWaterMark: number,
+  findings: Findings,
+): Promise<void> {
+  const end = Math.max(segment.base, highWaterMark)
+  await verifyRange(file, segment, segmentStart(segment), file.sizeSync(), end, findings)
+}
+
+/** Checks the entries up to the offset `end`; behind damage it goes on with the next sound header. */
+async function verifyRange(
+  file: File,
+  segment: Segment,
+  from: ScanStart,
+  limit: number,
+  end: number,
+  findings: Findings,
+): Promise<void> {
+  let start = from
+  let offset = start.offset
+  while (offset < end) {
+    const scan = await finish(
+      scanEntries(file, segment, start, limit, (header) => {
+        offset = segment.base + header.lsn + header.count
+        findings.entries += header.count
+        return offset < end
+      }),
+    )
+    if (offset >= end) break
+    const bad = scan.bad ?? {
+      position: limit,
+      offset,
+      problem: 'the store ends here',
+      after: limit,
+    }
+    const next = await finish(
+      searchHeader(file, segment, bad.after, limit, bad.offset + 1, (found) => found.offset < end),
+    )
+    findings.add(segment.name, bad.position, bad.offset, bad.problem, next?.offset ?? end)
+    if (!next) break
+    start = { offset: next.offset, position: next.position, term: 0 }
+    offset = next.offset
+  }
+  findings.endOffset = end
+}
+
+/** The active segment when nobody writes: as the next writer will find it. */
+async function verifyActive(
+  file: File,
+  segment: Segment,
+  meta: Meta,
+  synced: number,
+  findings: Findings,
+): Promise<void> {
+  const size = file.sizeSync()
+  const proven = Math.max(synced, meta.clean?.endOffset ?? 0)
+  const tail = await finish(examineTail(file, segment, size, proven, new OffsetIndex(size + 1)))
+  segment.endOffset = tail.endOffset
+  segment.endPosition = tail.endPosition
+  let hurt = 0
+  for (const range of tail.damage) {
+    findings.add(segment.name, range.position, range.offset, range.problem, range.endOffset)
+    hurt += Math.min(range.endOffset, tail.endOffset) - Math.min(range.offset, tail.endOffset)
+  }
+  findings.entries += tail.endOffset - segment.base - hurt
+  findings.endOffset = Math.max(tail.endOffset, tail.damage.at(-1)?.endOffset ?? 0)
+  findings.tornBytes = await usedBytes(file, tail.endPosition, size)
+  if (findings.tornBytes === 0) return
+  findings.notes.push(
+    `${segment.name} has ${findings.tornBytes} bytes behind offset ${tail.endOffset} that no append was promised; the next writer cuts them off`,
+  )
+}
+
+/** Bytes from `from` to the last one that is not zero. */
+async function usedBytes(file: File, from: number, size: number): Promise<number> {
+  const chunk = new Uint8Array(65536)
+  for (let stop = size; stop > from; stop -= chunk.length) {
+    const start = Math.max(from, stop - chunk.length)
+    const count = await file.read(chunk.subarray(0, stop - start), start)
+    for (let at = count - 1; at >= 0; at--) if (chunk[at] !== 0) return start + at + 1 - from
+  }
+  return 0
+}
