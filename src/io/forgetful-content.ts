@@ -115,7 +115,8 @@ export class FileNode {
   }
 
   write(at: number, position: number, source: Uint8Array): void {
-    const bytes = source.slice()
+    // Not `slice`: on a Buffer that shares the memory, which its owner will use again.
+    const bytes = new Uint8Array(source)
     this.content.write(position, bytes)
     this.allocated = Math.max(this.allocated, position + bytes.length)
     this.changes.push({ at, position, bytes, state: 'pending' })

@@ -71,9 +71,14 @@ function transferSync(call: Call, fd: number, buffer: Uint8Array, position: numb
 }
 
 /** {@link transferSync} in the thread pool. */
-function transfer(call: AsyncCall, fd: number, buffer: Uint8Array, position: number) {
+function transfer(
+  call: AsyncCall,
+  fd: number,
+  buffer: Uint8Array,
+  position: number,
+): Promise<number> {
   const size = buffer.length
-  return new Promise<number>((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     let done = 0
     let interrupts = 0
     const next = () => {

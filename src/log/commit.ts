@@ -11,8 +11,11 @@ import type { WriterState } from './writer-state.ts'
 
 /** Writes a group and settles everyone in it. The job behind every append. */
 export function* commitGroup(w: WriterState, group: Group): Steps {
+  if (group.isAbandoned) return group.release()
   w.closeGroup(group)
   let done = 0
+  // A write that the blocking driver has overtaken still reads the group's buffer.
+  let isOvertaken = false
   try {
     if (w.poison) throw w.poison
     checkPlace(w, group)
@@ -21,14 +24,16 @@ export function* commitGroup(w: WriterState, group: Group): Steps {
       if (mustRoll(w, group, done)) yield* roll(w)
       const next = fitting(w.active, group, done, w.settings.segmentBytes)
       yield* writePart(w, group, done, next)
+      isOvertaken ||= w.store.isWriting
       if (w.settings.sync === 'always') yield* syncWritten(w)
       acknowledge(w, group, done, next)
       done = next
     }
   } catch (error) {
+    isOvertaken ||= w.isStoreOpen && w.store.isWriting
     yield* fail(w, group, done, error)
   }
-  w.spare ??= group.spare
+  if (!isOvertaken) group.release()
 }
 
 /** A group's offsets were promised when it was filled; a failure before it has made them wrong. */
@@ -112,7 +117,7 @@ function* fail(w: WriterState, group: Group, done: number, error: unknown): Step
   group.settle(done, group.batchCount, reason)
   const waiting = w.pending
   w.pending = undefined
-  waiting?.settle(0, waiting.batchCount, w.poison ?? reason)
+  waiting?.abandon(w.poison ?? reason)
   w.nextOffset = w.active.endOffset
   if (error instanceof InvariantError) throw error
 }

@@ -1,4 +1,5 @@
 import { crc32, TidemarkError } from '../base/index.ts'
+import { returnBuffer, takeBuffer } from './buffer-pool.ts'
 import {
   ENTRY_HEADER_BYTES,
   type EntryKind,
@@ -10,9 +11,6 @@ import {
 } from './entry-format.ts'
 import type { OffsetIndex } from './offset-index.ts'
 
-const CAPACITY_MIN = 4096
-/** A buffer larger than this is given back to the runtime when its group is done. */
-const CAPACITY_KEPT_MAX = 256 * 1024
 /** Strings up to this length are written into room for their worst case, without measuring them. */
 const UNMEASURED_CHARS = 4096
 
@@ -36,10 +34,12 @@ export class Group {
   readonly #batches: Batch[] = []
   /** The offset of its first entry, promised before the group is written. */
   readonly firstOffset: number
+  /** True once everyone in it has been told that it will not be written. */
+  isAbandoned = false
 
-  constructor(firstOffset: number, spare?: Buffer) {
+  constructor(firstOffset: number) {
     this.firstOffset = firstOffset
-    this.#bytes = spare ?? Buffer.allocUnsafeSlow(CAPACITY_MIN)
+    this.#bytes = takeBuffer()
   }
 
   /** Bytes of the entries in the group. */
@@ -69,9 +69,9 @@ export class Group {
     return this.#batches[index]!.endOffset
   }
 
-  /** The buffer, for the next group; undefined if it is too large to keep. */
-  get spare(): Buffer | undefined {
-    return this.#bytes.length <= CAPACITY_KEPT_MAX ? this.#bytes : undefined
+  /** Gives the buffer back, once no write reads it any more. The group is not used after this. */
+  release(): void {
+    returnBuffer(this.#bytes)
   }
 
   bytes(start: number, end: number): Uint8Array {
@@ -113,6 +113,12 @@ export class Group {
   /** Settles the batches `[from, to)`: all is well, or `error`. */
   settle(from: number, to: number, error?: unknown): void {
     for (let i = from; i < to; i++) this.#batches[i]!.settle(error)
+  }
+
+  /** Tells everyone in the group that it will not be written, because of `error`. */
+  abandon(error: unknown): void {
+    this.isAbandoned = true
+    this.settle(0, this.#batches.length, error)
   }
 
   /**

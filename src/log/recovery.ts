@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { errnoOf, invariant, MIB, TidemarkError } from '../base/index.ts'
-import type { File } from '../io/index.ts'
+import type { File, Files } from '../io/index.ts'
 import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
 import { readMarks } from './marks-publisher.ts'
 import { newerVersion, readMeta, writeMeta } from './meta-file.ts'
@@ -11,6 +11,7 @@ import type { LogSettings } from './options.ts'
 import { createSegment } from './roll.ts'
 import type { Segment } from './segment.ts'
 import { type Chain, type Damage, damageError, readChain } from './segment-chain.ts'
+import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 import { ReadStep } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 import { examineTail, type Tail } from './tail.ts'
@@ -54,7 +55,8 @@ export function findLog(settings: LogSettings, folder: string): Found | undefine
   const chain = readChain(files, folder, meta?.lowWaterMark ?? 0)
   if (!meta) {
     if (chain.segments.length === 0 && chain.damage.length === 0) return undefined
-    if (!isHalfCreated(chain)) throw metaError(folder, 'missing, though there are segments')
+    if (!isHalfCreated(settings, chain))
+      throw metaError(folder, 'missing, though there are segments')
     return { meta: { lowWaterMark: 0, lowTerm: 0, clean: undefined }, chain, proven: 0 }
   }
   const [damage] = chain.damage
@@ -69,11 +71,11 @@ export function findLog(settings: LogSettings, folder: string): Found | undefine
   return { meta, chain, proven }
 }
 
-/** A log is created segment first, meta file last; a crash in between leaves one fresh segment. */
-function isHalfCreated(chain: Chain): boolean {
+/** A log is created segment first, meta file last; a crash in between leaves one empty segment. */
+export function isHalfCreated(settings: { files: Files }, chain: Chain): boolean {
   const [first] = chain.segments
   if (!first || chain.segments.length !== 1 || chain.damage.length > 0) return false
-  return first.header.sequence === 0 && first.base === 0 && first.header.predecessor === 0
+  return first.header.sequence === 0 && storeSize(settings, first) === SEGMENT_HEADER_BYTES
 }
 
 function metaError(folder: string, problem: string): TidemarkError {
@@ -165,7 +167,7 @@ function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
   return { segments: [segment], ...marks, clean: undefined, damage: [] }
 }
 
-export function storeSize(settings: LogSettings, segment: Segment): number {
+export function storeSize(settings: { readonly files: Files }, segment: Segment): number {
   const file = settings.files.openSync(segment.storePath, 'read')
   try {
     return file.sizeSync()

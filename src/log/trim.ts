@@ -4,6 +4,7 @@ import { removeIfThere } from './file-steps.ts'
 import { writeMeta } from './meta-file.ts'
 import type { Segment } from './segment.ts'
 import type { Steps } from './steps.ts'
+import { syncWritten } from './sync-written.ts'
 import { termAt } from './term.ts'
 import type { WriterState } from './writer-state.ts'
 
@@ -21,6 +22,8 @@ export function* raiseLowWaterMark(w: WriterState, before: number): Steps {
     )
   }
   const lowTerm = yield* termAt(w, before - 1)
+  // Invariant: the mark on the disk is never beyond what is there after a crash.
+  if (w.syncedMark < before) yield* syncWritten(w)
   const { clean } = w
   yield* writeMeta(w.settings.files, w.folder, { lowWaterMark: before, lowTerm, clean })
   w.lowWaterMark = before

@@ -8,6 +8,7 @@ import { newerVersion, readMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
+import { isHalfCreated, storeSize } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { type Chain, type Damage, readChain } from './segment-chain.ts'
 import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
@@ -72,7 +73,7 @@ export async function verifyLog(
   const active = chain.segments.at(-1)
   const first = chain.segments[0]?.header
   const lowWaterMark = Math.max(meta.lowWaterMark, first?.predecessor === 0 ? first.base : 0)
-  const totalBytes = chain.segments.reduce((sum, segment) => sum + sizeOf(files, segment), 0)
+  const totalBytes = chain.segments.reduce((sum, segment) => sum + storeSize({ files }, segment), 0)
   for (const segment of chain.segments) {
     options.signal?.throwIfAborted()
     const file = files.openSync(segment.storePath, 'read')
@@ -83,7 +84,7 @@ export async function verifyLog(
     } finally {
       file.closeSync()
     }
-    findings.bytes += sizeOf(files, segment)
+    findings.bytes += storeSize({ files }, segment)
     checkIndexFile(files, segment, findings.notes, (position, offset, problem) => {
       findings.add(`${segmentName(segment.base, segment.id)}.index`, position, offset, problem)
     })
@@ -106,15 +107,6 @@ export async function verifyLog(
   }
 }
 
-function sizeOf(files: Files, segment: Segment): number {
-  const file = files.openSync(segment.storePath, 'read')
-  try {
-    return file.sizeSync()
-  } finally {
-    file.closeSync()
-  }
-}
-
 function readFolder(files: Files, path: string, findings: Findings): { meta: Meta; chain: Chain } {
   const result = files.existsSync(path) ? readMeta(files, path) : undefined
   let meta: Meta = { lowWaterMark: 0, lowTerm: 0, clean: undefined }
@@ -131,8 +123,8 @@ function readFolder(files: Files, path: string, findings: Findings): { meta: Met
   }
   const active = chain.segments.at(-1)
   if (!result) {
-    const isFresh = chain.segments.length === 1 && active?.header.sequence === 0
-    if (isFresh) findings.notes.push('the log was being created when its writer ended')
+    if (isHalfCreated({ files }, chain))
+      findings.notes.push('the log was being created when its writer ended')
     else findings.add(META_NAME, 0, 0, 'missing, though there are segments')
   }
   findings.damage.push(...chain.damage)

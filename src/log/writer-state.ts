@@ -57,7 +57,6 @@ export class WriterState implements LogView {
   isClosed = false
   /** The group that takes appends now; undefined while nothing waits. */
   pending: Group | undefined
-  spare: Buffer | undefined
   #store: Store | undefined
 
   constructor(
@@ -137,8 +136,7 @@ export class WriterState implements LogView {
   /** The group that takes appends; `enqueueCommit` is called with it when it is made. */
   openGroup(enqueueCommit: (group: Group) => void): Group {
     if (!this.pending) {
-      this.pending = new Group(this.nextOffset, this.spare)
-      this.spare = undefined
+      this.pending = new Group(this.nextOffset)
       enqueueCommit(this.pending)
     }
     return this.pending

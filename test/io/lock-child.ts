@@ -1,5 +1,5 @@
 // A process that locks and releases as it is told over IPC. Started by node-lock.test.ts.
-import fs, { appendFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import fs, { appendFileSync, linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { errnoOf, TidemarkError } from '#dist/base/index.js'
 import type { FileLock } from '#dist/io/files.js'
@@ -30,16 +30,26 @@ let lock: FileLock | undefined
 function enter(witness: string): void {
   for (;;) {
     try {
-      writeFileSync(witness, String(process.pid), { flag: 'wx' })
+      // Linked and not written: it is never without the pid.
+      linkSync(`${witness}-${process.pid}`, witness)
       return
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error
     }
-    const pid = Number(readFileSync(witness, 'utf8'))
-    const other = { ...thisProcess(), pid, startTime: undefined }
-    // An empty witness: its maker was killed between creating and writing, or is alive right here.
-    if (pid === 0 || aliveness(other) === 'alive') throw new Error(`not alone: ${pid} is here too`)
+    const pid = readFileSync(witness, 'utf8')
+    waitForEnd(Number(pid))
+    // Only a living process removes or replaces its witness.
+    if (readFileSync(witness, 'utf8') !== pid) throw new Error(`not alone: ${pid} was here too`)
     unlinkSync(witness)
+  }
+}
+
+/** The kernel drops the locks of a killed process a little before it counts as dead. */
+function waitForEnd(pid: number): void {
+  const other = { ...thisProcess(), pid, startTime: undefined }
+  for (let wait = 0; aliveness(other) === 'alive'; wait++) {
+    if (wait === 1000) throw new Error(`not alone: ${pid} is here too`)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }
 }
 
@@ -83,6 +93,7 @@ function endanger(): void {
 }
 
 function churn(path: string, until: number): Reply {
+  writeFileSync(`${path}-witness-${process.pid}`, String(process.pid))
   endanger()
   while (Date.now() < until) {
     try {

@@ -1,0 +1,20 @@
+// The library under test. The crash ring takes it as a value, so that it can be run against builds
+// with a planted bug as well as against the real one.
+import { pathToFileURL } from 'node:url'
+
+export type Library = typeof import('tidemark') & typeof import('#dist/io/index.js')
+
+/** Loads the build in `dist`, a folder laid out like the package's own. */
+export async function loadLibrary(dist: URL): Promise<Library> {
+  const [face, testing] = await Promise.all([
+    import(new URL('index.js', dist).href),
+    import(new URL('io/index.js', dist).href),
+  ])
+  return { ...testing, ...face }
+}
+
+export const realBuild = new URL('../../../dist/', import.meta.url)
+
+export function folderUrl(path: string): URL {
+  return pathToFileURL(path.endsWith('/') ? path : `${path}/`)
+}
