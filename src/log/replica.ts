@@ -62,7 +62,10 @@ export class Replica {
     return this.#writer.appendReplica(entries)
   }
 
-  /** Everything below `offset` is committed by the quorum: shows it, as far as it is synced here. */
+  /**
+   * Everything below `offset` is committed by the quorum: shows it, as far as it is synced here. The
+   * offset lies between two batches, as all marks do; that is the host's to keep.
+   */
   commit(offset: number): void {
     checkOffset(offset, 'offset')
     this.#w.raiseHighWaterMark(Math.min(offset, this.#w.syncedMark))

@@ -32,6 +32,8 @@ export class Workload {
   #batch = 0
   #term = 1
   #waiting: Promise<unknown>[] = []
+  /** What a reader that follows has been shown since the log was opened. */
+  #shown = new Map<number, string>()
 
   constructor(library: Library, random: Random, perOperation: number) {
     this.#library = library
@@ -104,6 +106,29 @@ export class Workload {
       random: this.#random,
     })
     if (settings.replica) this.#term = this.#log.replica.lastTerm + 1
+    this.#shown = new Map()
+    if (this.#below(3) === 0) this.#follow(this.#log, this.#shown)
+  }
+
+  /** A reader that follows, while everything else goes on. It ends with the log. */
+  #follow(log: Log, shown: Map<number, string>): void {
+    this.#count('follow')
+    const read = async () => {
+      for await (const { offset, data } of log.read({ follow: true })) {
+        shown.set(offset, (data as Buffer).toString())
+      }
+    }
+    // It falls behind when the log is trimmed past it, and is not what a poisoned log is tested for.
+    read().catch(() => this.#count('overtaken'))
+  }
+
+  /** Whatever was shown stays: a reader is never shown what can still be taken back. */
+  #checkShown(): void {
+    const { allowed, lowMax } = this.#model.expectation
+    for (const [offset, content] of this.#shown) {
+      if (offset < lowMax || allowed.get(offset)?.has(content)) continue
+      throw new Error(`a reader was shown "${content}" at offset ${offset}, which is not there`)
+    }
   }
 
   async #step(): Promise<void> {
@@ -195,6 +220,7 @@ export class Workload {
   async #settleAll(): Promise<void> {
     await Promise.all(this.#waiting)
     this.#waiting = []
+    this.#checkShown()
   }
 
   async #flush(): Promise<void> {
@@ -203,7 +229,7 @@ export class Workload {
     const upTo = this.#next
     await this.#log.flush()
     this.#model.flushed(upTo)
-    if (this.settings.replica) this.#log.replica.commit(this.#below(upTo + 1))
+    if (this.settings.replica) this.#log.replica.commit(this.#oneOf(await this.#batchEnds()))
   }
 
   async #trim(): Promise<void> {
@@ -340,16 +366,21 @@ export class Workload {
     return sum
   }
 
+  /** Where the log may be committed or cut: from the high-water mark on, between two batches. */
+  async #batchEnds(): Promise<number[]> {
+    const { replica, highWaterMark } = this.#log
+    const ends = [highWaterMark]
+    for await (const entry of replica.read(highWaterMark, replica.endOffset)) {
+      if (!entry.more) ends.push(entry.offset + entry.count)
+    }
+    return ends
+  }
+
   async #cut(): Promise<void> {
     await this.#settleAll()
     const { replica } = this.#log
-    const ends: number[] = []
-    for await (const entry of replica.read(this.#log.highWaterMark, replica.endOffset)) {
-      if (!entry.more) ends.push(entry.offset + entry.count)
-    }
-    ends.push(this.#log.highWaterMark)
     this.#count('cut')
-    const from = this.#oneOf(ends)
+    const from = this.#oneOf(await this.#batchEnds())
     this.#model.cutBegins(from)
     this.#term++
     const done = replica.truncateAfter(from)
