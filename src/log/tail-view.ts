@@ -3,6 +3,7 @@ import { Advance } from './advance.ts'
 import { syncFileStep } from './file-steps.ts'
 import { writerOf } from './folder-lock.ts'
 import type { LogView } from './log-view.ts'
+import type { Marks } from './marks-format.ts'
 import { readMarks } from './marks-publisher.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
@@ -99,8 +100,19 @@ export class TailView implements LogView {
   async #poll(): Promise<void> {
     const { clock, files } = this.settings
     const marks = readMarks(files, this.folder)
-    if (marks && marks.highWaterMark > this.highWaterMark) await this.refresh()
+    if (marks && marks.highWaterMark > this.highWaterMark) await this.#follow(marks)
     else if (clock.monotonic() - this.#newsAt > SILENCE_MS) await this.refresh()
+  }
+
+  /**
+   * News while this process was looking: they come from a writer that lived a moment ago, so its marks
+   * hold. Only a new segment needs a look at the folder.
+   */
+  async #follow(marks: Marks): Promise<void> {
+    const active = this.segments.at(-1)!
+    if (marks.segmentId !== active.id) return this.refresh()
+    active.endPosition = storeSize(this.settings, active)
+    this.#show(marks.highWaterMark)
   }
 
   async #look(): Promise<void> {

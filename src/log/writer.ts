@@ -1,9 +1,9 @@
-import { BATCH_BYTES_MAX, OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import { BATCH_BYTES_MAX, OFFSET_MAX, SEGMENT_OFFSETS_MAX, TidemarkError } from '../base/index.ts'
+import { BackgroundSync } from './background-sync.ts'
 import { commitGroup } from './commit.ts'
 import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { ENTRY_HEADER_BYTES, type EntryKind, TYPE_DATA } from './entry-format.ts'
 import type { Group } from './group.ts'
-import { IntervalSync } from './interval-sync.ts'
 import { runJob } from './jobs.ts'
 import { writeMeta } from './meta-file.ts'
 import { checkAppendOptions } from './options.ts'
@@ -21,14 +21,14 @@ const NO_OPTIONS: AppendOptions = {}
 /** The appending side of a log: takes data in, forms groups, and has them committed in order. */
 export class Writer {
   readonly #w: WriterState
-  readonly #interval: IntervalSync
+  readonly #background: BackgroundSync
   /** Bytes of entries that are not yet settled. */
   #waitingBytes = 0
   readonly #enqueueCommit: (group: Group) => void
 
   constructor(w: WriterState) {
     this.#w = w
-    this.#interval = new IntervalSync(w)
+    this.#background = new BackgroundSync(w)
     this.#enqueueCommit = (group) => {
       w.sequencer.enqueue(() => this.#commit(group))
     }
@@ -44,7 +44,7 @@ export class Writer {
     } finally {
       this.#waitingBytes -= group.length
     }
-    this.#interval.written()
+    this.#background.written()
   }
 
   append(data: Data, options: AppendOptions = NO_OPTIONS): Promise<number> {
@@ -127,7 +127,7 @@ export class Writer {
     try {
       for (let i = 0; i < count; i++) addOne(i, i < count - 1)
       if (group.length - length > BATCH_BYTES_MAX) throw batchTooLarge(group.length - length)
-      if (w.nextOffset > OFFSET_MAX) throw new TidemarkError('TOO_LARGE', 'offsets end at 2^53')
+      checkSpan(offset, w.nextOffset)
     } catch (error) {
       group.abandonBatch()
       w.nextOffset = offset
@@ -159,7 +159,7 @@ export class Writer {
   async close(): Promise<void> {
     const w = this.#w
     await w.sequencer.idle()
-    await this.#interval.stop()
+    await this.#background.stop()
     try {
       if (!w.poison) await runJob(w, 'close', () => this.#seal())
     } finally {
@@ -206,6 +206,15 @@ function totalLength(data: readonly Data[]): number {
   let sum = 0
   for (const one of data) sum += one.length + ENTRY_HEADER_BYTES
   return sum
+}
+
+/** The offsets of a batch must fit in one segment, and below 2^53. */
+function checkSpan(first: number, end: number): void {
+  if (end - first <= SEGMENT_OFFSETS_MAX && end <= OFFSET_MAX) return
+  throw new TidemarkError(
+    'TOO_LARGE',
+    `a batch cannot span the offsets ${first} to ${end}: at most ${SEGMENT_OFFSETS_MAX} of them, below ${OFFSET_MAX}`,
+  )
 }
 
 function batchTooLarge(bytes: number): TidemarkError {

@@ -54,7 +54,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'the synced mark covers what was written during the sync',
-    file: 'interval-sync.js',
+    file: 'background-sync.js',
     find: 'w.syncedMark = Math.max(w.syncedMark, endOffset);',
     replace: 'w.syncedMark = w.active.endOffset;',
   },
