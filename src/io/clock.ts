@@ -1,4 +1,4 @@
-// The port to time. Timers never keep a process alive: a log that nobody awaits must not.
+// The port to time.
 
 /** Stops a timer; without effect once it has fired. */
 export type Cancel = () => void
@@ -8,8 +8,11 @@ export interface Clock {
   now(): number
   /** Milliseconds from some fixed point, never going back. */
   monotonic(): number
-  /** Calls `fire` once, not before `delayMs` have passed. */
-  after(delayMs: number, fire: () => void): Cancel
+  /**
+   * Calls `fire` once, not before `delayMs` have passed. Unless `keepsAlive`, the timer does not keep
+   * the process from ending: a log that nobody waits for must not.
+   */
+  after(delayMs: number, fire: () => void, keepsAlive?: boolean): Cancel
   /** Resolves when everything that can run now has run: the moment to see who else wants to append. */
   settled(): Promise<void>
 }
@@ -27,9 +30,9 @@ export function afterMicrotasks(): Promise<void> {
 export const nodeClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, fire) {
+  after(delayMs, fire, keepsAlive = false) {
     const timer = setTimeout(fire, delayMs)
-    timer.unref()
+    if (!keepsAlive) timer.unref()
     return () => clearTimeout(timer)
   },
   settled: afterMicrotasks,

@@ -54,6 +54,7 @@ export class ForwardReader<E> implements BatchSource<E> {
         continue
       }
       if (!follow || this.#from >= to || this.#view.isClosed) return undefined
+      if (this.#view.failure) throw this.#view.failure
       this.#unwatch ??= this.#view.watch()
       await this.#view.advance.wait(signal)
     }

@@ -15,6 +15,8 @@ export interface LogView {
   readonly advance: Advance
   /** True once the log is closed: nothing will follow. */
   readonly isClosed: boolean
+  /** Why nothing more can be learnt of the log, while that is so. */
+  readonly failure: Error | undefined
   /** Looks for what has changed, where that is not known anyway. */
   refresh(): Promise<void>
   /** Called while someone follows: keeps looking until the returned function is called. */

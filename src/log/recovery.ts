@@ -12,7 +12,7 @@ import { createSegment } from './roll.ts'
 import type { Segment } from './segment.ts'
 import { type Chain, type Damage, damageError, readChain } from './segment-chain.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
-import { ReadStep } from './segment-scan.ts'
+import { ReadStep, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 import { examineTail, type Tail } from './tail.ts'
 import { removeDead } from './trim.ts'
@@ -191,7 +191,7 @@ function* restoreTail(
   const index = new OffsetIndex(settings.indexIntervalBytes)
   const file = openStore(settings, active)
   try {
-    const tail = yield* examineTail(file, active, size, proven, index)
+    const tail = yield* examineTail(file, active, segmentStart(active), size, proven, index)
     const [first] = tail.damage
     if (first && !settings.replica) {
       throw damageError(folder, { ...first, file: active.name })

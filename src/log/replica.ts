@@ -129,6 +129,7 @@ export class Replica {
         return w.isClosed
       },
       highWaterMark: end,
+      failure: undefined,
       refresh: () => w.refresh(),
       watch: () => w.watch(),
     }

@@ -11,6 +11,7 @@ import { type Found, findLog, lowMarks, storeSize } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import { type ScanStart, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
 import { examineTail } from './tail.ts'
 
@@ -35,11 +36,12 @@ export class TailView implements LogView {
   /** Process id of the living writer when it was last asked for. */
   writerPid: number | undefined
   isClosed = false
+  failure: Error | undefined
   #watchers = 0
   #cancelPoll: (() => void) | undefined
   #newsAt = 0
-  /** What the tail looked like when it was last read without a writer. */
-  #examined: { readonly id: number; readonly size: number } | undefined
+  /** How far the tail was sound when it was last read without a writer. */
+  #examined: (ScanStart & { readonly segmentId: number }) | undefined
   #refreshing: Promise<void> | undefined
 
   private constructor(folder: string, settings: LogSettings) {
@@ -87,14 +89,21 @@ export class TailView implements LogView {
 
   #schedulePoll(): void {
     if (this.#cancelPoll || this.isClosed || this.#watchers === 0) return
-    this.#cancelPoll = this.settings.clock.after(this.settings.pollMs, () => {
+    const { clock, pollMs } = this.settings
+    const poll = () => {
       this.#cancelPoll = undefined
       this.#poll().then(
         () => this.#schedulePoll(),
-        // Whoever follows meets the same failure at its next read, and reports it there.
-        () => this.advance.fire(),
+        (error: Error) => {
+          // Whoever follows is woken and throws it.
+          this.failure = error
+          this.advance.fire()
+          this.#schedulePoll()
+        },
       )
-    })
+    }
+    // Whoever follows waits for another process: that wait keeps this one alive.
+    this.#cancelPoll = clock.after(pollMs, poll, true)
   }
 
   async #poll(): Promise<void> {
@@ -119,12 +128,13 @@ export class TailView implements LogView {
     for (let attempt = 1; ; attempt++) {
       try {
         await this.#lookOnce()
+        this.failure = undefined
         return
       } catch (error) {
         const isGone = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'CORRUPT'
         if (!isGone || attempt === ATTEMPTS_MAX || !this.#writerLives()) throw error
         // The writer was in the middle of a change; the next look finds it done.
-        await new Promise<void>((resolve) => this.settings.clock.after(1, resolve))
+        await new Promise<void>((resolve) => this.settings.clock.after(1, resolve, true))
       }
     }
   }
@@ -185,7 +195,7 @@ export class TailView implements LogView {
 
   #show(highWaterMark: number): void {
     const active = this.segments.at(-1)!
-    active.endOffset = Math.max(active.base, highWaterMark)
+    active.endOffset = Math.max(active.base, highWaterMark, this.highWaterMark)
     if (highWaterMark <= this.highWaterMark) return
     this.highWaterMark = highWaterMark
     this.#newsAt = this.settings.clock.monotonic()
@@ -198,15 +208,16 @@ export class TailView implements LogView {
     const size = storeSize(this.settings, active)
     const { clean } = found.meta
     if (clean && clean.segmentId === active.id && clean.endPosition === size) return clean.endOffset
-    const known = this.#examined
-    if (known && known.id === active.id && known.size === size) return this.highWaterMark
+    const known = this.#examined?.segmentId === active.id ? this.#examined : undefined
+    const start = known ?? segmentStart(active)
     const file = this.files.acquire(active)
     try {
       const index = new OffsetIndex(this.settings.indexIntervalBytes)
-      const tail = await finish(examineTail(file, active, size, found.proven, index))
+      const tail = await finish(examineTail(file, active, start, size, found.proven, index))
       // What is shown must not be taken back by a loss of power.
       await finish(syncOnly(file, active.storePath))
-      this.#examined = { id: active.id, size }
+      const { endOffset: offset, endPosition: position, lastTerm: term } = tail
+      this.#examined = { segmentId: active.id, offset, position, term }
       const damagedTo = tail.damage.at(-1)?.endOffset ?? 0
       return Math.max(tail.endOffset, damagedTo)
     } finally {

@@ -3,13 +3,7 @@ import type { OffsetIndex } from './offset-index.ts'
 import type { DamagedRange } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
-import {
-  type BadEntry,
-  type ScanStart,
-  scanEntries,
-  searchHeader,
-  segmentStart,
-} from './segment-scan.ts'
+import { type BadEntry, type ScanStart, scanEntries, searchHeader } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 
 /** What the end of a log that was not closed looks like. */
@@ -26,7 +20,7 @@ export interface Tail {
 }
 
 /**
- * Reads the active segment to its end and tells a torn tail from damage.
+ * Reads the active segment from `from`, which is the end of a batch, to its end and tells a torn tail from damage.
  *
  * Let b be the first entry that is not sound. It is damage if anything proves that b was once synced:
  * `proven` (the marks file, a clean end) lies above b, or a sound header behind b carries a witness
@@ -36,12 +30,13 @@ export interface Tail {
 export function* examineTail(
   file: File,
   segment: Segment,
+  from: ScanStart,
   size: number,
   proven: number,
   index: OffsetIndex,
 ): Steps<Tail> {
   const damage: DamagedRange[] = []
-  let start: ScanStart = segmentStart(segment)
+  let start = from
   let highest = proven
   for (;;) {
     const scan = yield* scanEntries(file, segment, start, size, (header, position) => {

@@ -204,7 +204,8 @@ async function verifyActive(
 ): Promise<void> {
   const size = file.sizeSync()
   const proven = Math.max(synced, meta.clean?.endOffset ?? 0)
-  const tail = await finish(examineTail(file, segment, size, proven, new OffsetIndex(size + 1)))
+  const index = new OffsetIndex(size + 1)
+  const tail = await finish(examineTail(file, segment, segmentStart(segment), size, proven, index))
   segment.endOffset = tail.endOffset
   segment.endPosition = tail.endPosition
   let hurt = 0

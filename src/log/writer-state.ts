@@ -53,6 +53,8 @@ export class WriterState implements LogView {
   damage: readonly DamagedRange[]
   /** The reason why nothing can be written any more, once a sync has failed. */
   poison: TidemarkError | undefined
+  /** A writer knows what it wrote; what fails, fails where it was asked for. */
+  readonly failure = undefined
   isClosing = false
   isClosed = false
   /** The group that takes appends now; undefined while nothing waits. */
