@@ -1,10 +1,12 @@
 import { KIB, TidemarkError } from '../base/index.ts'
-import type { File } from '../io/index.ts'
+import { ChunkReader } from './chunk-reader.ts'
 import type { ReadOptions } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries, type MakeEntry } from './decode.ts'
+import { ENTRY_HEADER_BYTES } from './entry-format.ts'
 import type { BatchSource } from './entry-iterator.ts'
 import { checkNotTrimmed, locate, seekTimestamp } from './locate.ts'
 import type { LogView } from './log-view.ts'
+import type { Segment } from './segment.ts'
 import { finish } from './steps.ts'
 
 const CHUNK_BYTES_MIN = 16 * KIB
@@ -20,7 +22,7 @@ export class ForwardReader<E> implements BatchSource<E> {
   readonly #options: ReadOptions
   #from: number
   #cursor: Cursor | undefined
-  #file: File | undefined
+  #chunks: ChunkReader | undefined
   /** The list of segments in which the cursor was found. */
   #segments: LogView['segments'] | undefined
   #chunkBytes = CHUNK_BYTES_MIN
@@ -82,35 +84,46 @@ export class ForwardReader<E> implements BatchSource<E> {
 
   async #readChunk(limit: number): Promise<E[]> {
     const cursor = await this.#enterSegment()
-    const entries: E[] = []
     const { segment } = cursor
-    let wanted = this.#chunkBytes
+    const end = Math.min(limit, segment.endOffset)
+    const entries: E[] = []
+    let need = ENTRY_HEADER_BYTES
     for (;;) {
       const room = segment.endPosition - cursor.position
-      const chunk = Buffer.allocUnsafeSlow(Math.min(wanted, room))
-      const count = await this.#file!.read(chunk, cursor.position)
-      const end = Math.min(limit, segment.endOffset)
-      const need = decodeEntries(
-        chunk.subarray(0, count),
-        cursor,
-        this.#from,
-        end,
-        this.#make,
-        entries,
-      )
-      if (cursor.offset >= end || entries.length > 0) break
-      // Nothing was delivered: the entry is larger than the chunk, or lies behind it, or is not there.
-      if (need > room || count < chunk.length) {
-        throw corruptEntry(
-          cursor,
-          `the store ends before the entry at offset ${cursor.offset} does`,
-        )
+      const wanted = Math.min(Math.max(need, this.#chunkBytes), room)
+      const chunk = await this.#chunks!.read(cursor.position, wanted, need)
+      if (chunk.length < need) {
+        const problem = `the store ends before the entry at offset ${cursor.offset} does`
+        throw corruptEntry(cursor, problem)
       }
-      wanted = Math.max(this.#chunkBytes, need)
+      this.#readAhead(cursor.position + chunk.length, segment)
+      need = this.#decode(chunk, cursor, end, entries)
+      // Without an entry to deliver, the next one is larger than the chunk, or the first lies behind it.
+      if (cursor.offset >= end || entries.length > 0) break
     }
     this.#chunkBytes = Math.min(CHUNK_BYTES_MAX, this.#chunkBytes * 2)
     this.#from = Math.max(this.#from, cursor.offset)
     return entries
+  }
+
+  #decode(chunk: Buffer, cursor: Cursor, end: number, entries: E[]): number {
+    try {
+      return decodeEntries(chunk, cursor, this.#from, end, this.#make, entries)
+    } catch (error) {
+      // What is sound before the damage is delivered first; the next call meets the damage again.
+      if (entries.length === 0) throw error
+      return 0
+    }
+  }
+
+  /**
+   * Once it is clear that the reading goes on, the next chunk is read while this one is worked on.
+   * Only what can no longer change: a segment that lies below the high-water mark to its end.
+   */
+  #readAhead(position: number, segment: Segment): void {
+    if (this.#chunkBytes < CHUNK_BYTES_MAX || segment.indexedBytes !== undefined) return
+    if (segment.endOffset > this.#view.highWaterMark) return
+    this.#chunks!.readAhead(position, this.#chunkBytes, segment.endPosition)
   }
 
   /** The cursor, in the segment that holds the next offset. */
@@ -132,7 +145,7 @@ export class ForwardReader<E> implements BatchSource<E> {
         { file: found.segment.name, offset: this.#from },
       )
     }
-    this.#file = this.#view.files.acquire(found.segment)
+    this.#chunks = new ChunkReader(this.#view.files.acquire(found.segment))
     this.#cursor = found
     this.#segments = segments
     return found
@@ -141,6 +154,6 @@ export class ForwardReader<E> implements BatchSource<E> {
   #leaveSegment(): void {
     if (this.#cursor) this.#view.files.release(this.#cursor.segment)
     this.#cursor = undefined
-    this.#file = undefined
+    this.#chunks = undefined
   }
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { invariant } from '../base/index.ts'
 import { removeIfThere, replaceFile, writeStep } from './file-steps.ts'
 import { storeName } from './names.ts'
+import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
 import { Segment } from './segment.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-format.ts'
@@ -19,7 +20,9 @@ export function* createSegment(
   const header: SegmentHeader = { ...fields, id, createdAt: settings.clock.now() }
   const path = join(folder, storeName(header.base, id))
   yield* replaceFile(settings.files, path, encodeSegmentHeader(header))
-  return new Segment(folder, header)
+  const segment = new Segment(folder, header)
+  segment.index = new OffsetIndex(settings.indexIntervalBytes)
+  return segment
 }
 
 /** A salt for a new segment. Zero means "no segment" in a header. */

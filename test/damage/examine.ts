@@ -59,7 +59,13 @@ async function examineOpening(
     outcome.wrong.push(`${mode}: low-water mark ${log.lowWaterMark}`)
   }
   const found = new Map<number, string>()
-  const isDamaged = await readAll(log, found)
+  const damage = await readAll(log, found)
+  const isDamaged = damage !== undefined
+  for (const offset of specimen.contents.keys()) {
+    if (isDamaged && offset < damage && !found.has(offset)) {
+      outcome.wrong.push(`${mode}: offset ${offset} before the damage at ${damage}`)
+    }
+  }
   await getAll(log, specimen, found, isDamaged, outcome)
   for (const [offset, text] of found) {
     if (specimen.contents.get(offset) !== text) outcome.wrong.push(`${mode}: offset ${offset}`)
@@ -74,14 +80,13 @@ async function examineOpening(
   await log.close()
 }
 
-/** True if CORRUPT was met. */
-async function readAll(log: Log, found: Map<number, string>): Promise<boolean> {
+/** The offset at which CORRUPT was met, if it was. */
+async function readAll(log: Log, found: Map<number, string>): Promise<number | undefined> {
   try {
     for await (const entry of log.read()) note(found, entry)
-    return false
+    return undefined
   } catch (error) {
-    expectCorrupt(error)
-    return true
+    return expectCorrupt(error).details.offset
   }
 }
 
@@ -110,8 +115,8 @@ function note(found: Map<number, string>, entry: Entry): void {
   found.set(entry.offset, entry.data.toString('latin1'))
 }
 
-function expectCorrupt(error: unknown): void {
-  if (error instanceof TidemarkError && error.code === 'CORRUPT') return
+function expectCorrupt(error: unknown): TidemarkError {
+  if (error instanceof TidemarkError && error.code === 'CORRUPT') return error
   throw error
 }
 

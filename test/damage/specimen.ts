@@ -35,9 +35,9 @@ async function grow(files: ForgetfulFiles): Promise<{ log: Log; contents: Map<nu
     for (const [i, text] of texts.entries()) contents.set(first + i, text)
   }
   await put(['first'])
-  await put(['a', '', 'b'.repeat(120)])
+  await put(['a', '', 'b'.repeat(60)])
   await put([storeBytes(files)])
-  for (let i = 0; i < 9; i++) await put([`${i}`, 'x'.repeat(17 * i)])
+  for (let i = 0; i < 6; i++) await put([`${i}`, 'x'.repeat(17 * i)])
   await put([storeBytes(files), 'y'])
   await log.trim(2)
   for (const offset of [0, 1]) contents.delete(offset)
@@ -50,7 +50,7 @@ async function grow(files: ForgetfulFiles): Promise<{ log: Log; contents: Map<nu
 function storeBytes(files: ForgetfulFiles): string {
   const names = files.listSync(FOLDER).filter((name) => name.endsWith('.store'))
   const file = files.openSync(`${FOLDER}/${names.sort().at(-1)}`, 'read')
-  const bytes = Buffer.alloc(300)
+  const bytes = Buffer.alloc(150)
   const count = file.readSync(bytes, 64)
   file.closeSync()
   return bytes.subarray(0, count).toString('latin1')

@@ -1,0 +1,4 @@
+import { closedLog } from './specimen.ts'
+import { damageSuite } from './suite.ts'
+
+damageSuite(closedLog)
