@@ -1,4 +1,10 @@
-import { InvariantError, SEGMENT_OFFSETS_MAX, TidemarkError } from '../base/index.ts'
+import {
+  InvariantError,
+  invariant,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_OFFSETS_MAX,
+  TidemarkError,
+} from '../base/index.ts'
 import { SyncFailure } from './file-steps.ts'
 import type { Group } from './group.ts'
 import { markUnclean } from './meta-file.ts'
@@ -22,7 +28,8 @@ export function* commitGroup(w: WriterState, group: Group): Steps {
     yield* markUnclean(w)
     while (done < group.batchCount) {
       if (mustRoll(w, group, done)) yield* roll(w)
-      const next = fitting(w.active, group, done, w.settings.segmentBytes)
+      // A batch is never split, so one goes into a segment however large it is.
+      const next = Math.max(done + 1, fitting(w.active, group, done, w.settings.segmentBytes))
       yield* writePart(w, group, done, next)
       isOvertaken ||= w.store.isWriting
       if (w.settings.sync === 'always') yield* syncWritten(w)
@@ -49,13 +56,15 @@ function checkPlace(w: WriterState, group: Group): void {
 function mustRoll(w: WriterState, group: Group, batch: number): boolean {
   const { active, settings } = w
   if (active.isEmpty) return false
+  // Only the active segment is examined at an opening: damage that is not repaired stays in it.
+  if (w.damage.length > 0 && active.endPosition < SEGMENT_BYTES_MAX) return false
   const age = settings.clock.now() - active.header.createdAt
   return (
     age > settings.segmentAgeMs || fitting(active, group, batch, settings.segmentBytes) === batch
   )
 }
 
-/** The batches from `from` on that go into the segment: as many as fit, and one into an empty one. */
+/** The end of the batches from `from` on that fit into the segment. */
 function fitting(segment: Segment, group: Group, from: number, segmentBytes: number): number {
   const room = segmentBytes - segment.endPosition
   const start = group.batchStart(from)
@@ -68,7 +77,7 @@ function fitting(segment: Segment, group: Group, from: number, segmentBytes: num
   ) {
     next++
   }
-  return next === from && segment.isEmpty ? from + 1 : next
+  return next
 }
 
 function* writePart(w: WriterState, group: Group, from: number, to: number): Steps {
@@ -77,6 +86,8 @@ function* writePart(w: WriterState, group: Group, from: number, to: number): Ste
   const start = group.batchStart(from)
   const end = group.batchEnd(to - 1)
   const position = active.endPosition
+  const span = group.batchEndOffset(to - 1) - active.base
+  invariant(span <= SEGMENT_OFFSETS_MAX, `${active.name} would span ${span} offsets`)
   group.seal(start, end, {
     salt: active.id,
     lsn: active.endOffset - active.base,
@@ -94,6 +105,7 @@ function* writePart(w: WriterState, group: Group, from: number, to: number): Ste
 }
 
 function acknowledge(w: WriterState, group: Group, from: number, to: number): void {
+  w.forgetRegained()
   if (!w.settings.replica) w.raiseHighWaterMark(w.active.endOffset)
   w.marks.changed()
   group.settle(from, to)

@@ -26,6 +26,13 @@ export function* cutFrom(w: WriterState, from: number): Steps {
       `cannot cut at offset ${from}: it must be from the high-water mark ${w.highWaterMark} to the end ${w.active.endOffset}`,
     )
   }
+  if (w.damage.length > 0) {
+    throw new TidemarkError(
+      'CORRUPT',
+      `cannot cut the log ${w.folder}, because offset ${w.damage[0]!.offset} is damaged: repair it first`,
+      { offset: w.damage[0]!.offset },
+    )
+  }
   if (from === w.active.endOffset) return
   const at = segmentAt(w.segments, from)
   const hurt = w.segments[at]!

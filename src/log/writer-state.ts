@@ -83,9 +83,24 @@ export class WriterState implements LogView {
     this.damage = start.damage
     this.marks = new MarksPublisher(folder, settings, () => ({
       segmentId: this.active.id,
-      synced: this.syncedMark,
+      synced: Math.max(this.syncedMark, this.#lostFrom()),
       highWaterMark: this.highWaterMark,
     }))
+  }
+
+  /**
+   * A damaged range that reaches to the end of the log was on this disk once. Until its entries are
+   * here again the marks file goes on saying so, or the next opening would take the log for whole.
+   */
+  #lostFrom(): number {
+    return Math.max(0, ...this.damage.filter(isLost).map((range) => range.endOffset))
+  }
+
+  /** Forgets the damaged ranges at the end whose entries have been appended again. */
+  forgetRegained(): void {
+    if (this.damage.length === 0) return
+    const { endOffset } = this.active
+    this.damage = this.damage.filter((range) => !isLost(range) || range.endOffset > endOffset)
   }
 
   get active(): Segment {
@@ -157,4 +172,8 @@ export class WriterState implements LogView {
   watch(): () => void {
     return () => {}
   }
+}
+
+function isLost(range: DamagedRange): boolean {
+  return range.endPosition === undefined
 }
