@@ -17,6 +17,7 @@ import {
   write,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { errnoOf, invariant } from '../base/index.ts'
 import type { File, FileMode, Files } from './files.ts'
 import { lockHolderSync, lockSync } from './node-lock.ts'
@@ -229,12 +230,34 @@ async function syncDirectory(folder: string): Promise<void> {
 }
 
 /** The file system of this machine. */
+/**
+ * Makes a folder and what is missing above it, one level at a time: Node's own `recursive` never ends
+ * where a folder cannot have children although it exists, as in /proc. Returns the first one made.
+ */
+function makeFolderSync(folder: string): string | undefined {
+  if (isFolder(folder)) return undefined
+  const parent = dirname(folder)
+  const first = parent === folder ? undefined : makeFolderSync(parent)
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Another process may have made it in the meantime.
+    if (errnoOf(error) === 'EEXIST' && isFolder(folder)) return first
+    throw error
+  }
+  return first ?? folder
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
 export const nodeFiles: Files = {
   openSync: (path: string, mode: FileMode) => new NodeFile(openSync(path, FLAGS[mode])),
   listSync: (folder) => readdirSync(folder),
   // Not fs.existsSync, for which what may not be looked at is not there.
   existsSync: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
-  makeFolderSync: (folder) => mkdirSync(folder, { recursive: true }),
+  makeFolderSync,
   renameSync: (from, to) => renameSync(from, to),
   removeSync: (path) => unlinkSync(path),
   syncDirectorySync,

@@ -257,3 +257,10 @@ describe('folders', () => {
     assert.ok(closed.length >= 2)
   })
 })
+
+describe('making folders', () => {
+  it('ends with an error where a folder cannot be made', (t) => {
+    if (process.platform !== 'linux') return t.skip('there is no /proc here')
+    assert.throws(() => nodeFiles.makeFolderSync('/proc/tidemark'), { code: 'ENOENT' })
+  })
+})
