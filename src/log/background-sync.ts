@@ -48,7 +48,8 @@ export class BackgroundSync {
     this.#cancel = undefined
     this.#underWay = this.#sync().finally(() => {
       this.#underWay = undefined
-      if (this.#w.syncedMark < this.#w.active.endOffset) this.written()
+      const { poison, syncedMark, active } = this.#w
+      if (!poison && syncedMark < active.endOffset) this.written()
     })
   }
 

@@ -88,17 +88,13 @@ function* writePart(w: WriterState, group: Group, from: number, to: number): Ste
   const position = active.endPosition
   const span = group.batchEndOffset(to - 1) - active.base
   invariant(span <= SEGMENT_OFFSETS_MAX, `${active.name} would span ${span} offsets`)
-  group.seal(start, end, {
-    salt: active.id,
-    lsn: active.endOffset - active.base,
-    witness: Math.max(0, w.syncedMark - active.base),
-    position,
-    index,
-  })
-  yield* store.write(group.bytes(start, end), position)
-  if (settings.preallocate && settings.sync === 'always') {
-    store.reserve(position, end - start, settings.segmentBytes)
-  }
+  const lsn = active.endOffset - active.base
+  const witness = Math.max(0, w.syncedMark - active.base)
+  group.seal(start, end, { salt: active.id, lsn, witness })
+  const reserves = settings.preallocate && settings.sync === 'always'
+  yield* store.write(group.bytes(start, end), position, reserves ? settings.segmentBytes : 0)
+  // Readers go by the index: it knows of an entry only when the entry is there.
+  group.note(start, end, lsn, position, index)
   active.endPosition = position + end - start
   active.endOffset = group.batchEndOffset(to - 1)
   active.lastTerm = group.batchTerm(to - 1)
@@ -147,7 +143,6 @@ function writeError(w: WriterState, error: unknown): TidemarkError {
 /** Invariant: a partial entry is never left in front of a good one. What cannot be undone poisons. */
 function* rollBack(w: WriterState, error: unknown): Steps {
   const { active } = w
-  active.index?.cut(active.endOffset - active.base)
   if (!w.isStoreOpen) return
   try {
     // A write that the blocking driver has overtaken could still land behind the cut.

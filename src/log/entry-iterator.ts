@@ -1,3 +1,5 @@
+import { ioError } from './io-error.ts'
+
 /** Where an iterator gets its entries from. */
 export interface BatchSource<E> {
   /** The next entries, at least one; undefined at the end. Not called again before it has resolved. */
@@ -15,14 +17,17 @@ type Result<E> = IteratorResult<E, undefined>
  */
 export class EntryIterator<E> implements AsyncIterableIterator<E> {
   readonly #source: BatchSource<E>
+  readonly #folder: string
   #batch: readonly E[] = []
   #at = 0
   #isDone = false
   /** The last call of `next` that had to wait; later calls wait for it. */
   #turn: Promise<unknown> | undefined
 
-  constructor(source: BatchSource<E>) {
+  /** `folder` is for messages. */
+  constructor(source: BatchSource<E>, folder: string) {
     this.#source = source
+    this.#folder = folder
   }
 
   [Symbol.asyncIterator](): this {
@@ -87,7 +92,7 @@ export class EntryIterator<E> implements AsyncIterableIterator<E> {
       if (batch && !this.#isDone) return batch
     } catch (error) {
       this.#finish()
-      throw error
+      throw ioError(`read the log ${this.#folder}`, error)
     }
     this.#finish()
     return undefined

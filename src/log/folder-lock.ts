@@ -10,6 +10,7 @@ import { LOCK_NAME } from './names.ts'
 export class FolderLock {
   readonly folder: string
   readonly #lock: FileLock
+  readonly #open = new Set<string>()
   #isReleased = false
 
   private constructor(folder: string, lock: FileLock) {
@@ -31,8 +32,32 @@ export class FolderLock {
     return !this.#isReleased && path !== '..' && !path.startsWith(`..${sep}`)
   }
 
+  /** Notes that a log in the folder is open for writing. Throws LOCKED if it is already. */
+  claim(folder: string): void {
+    if (!this.#open.has(folder)) {
+      this.#open.add(folder)
+      return
+    }
+    throw refused(folder, { pid: process.pid }, 'the lock of the data folder')
+  }
+
+  /** Notes that a log in the folder has been closed. */
+  disclaim(folder: string): void {
+    this.#open.delete(folder)
+  }
+
+  /**
+   * Gives the lock back. Throws INVALID_ARGUMENT while logs in the folder are open: they would go on
+   * writing without it.
+   */
   release(): void {
     if (this.#isReleased) return
+    if (this.#open.size > 0) {
+      throw new TidemarkError(
+        'INVALID_ARGUMENT',
+        `the lock of ${this.folder} is still needed by ${this.#open.size} open logs; close them first`,
+      )
+    }
     this.#isReleased = true
     this.#lock.releaseSync()
   }
@@ -55,10 +80,16 @@ export function lockFolder(files: Files, folder: string): FileLock {
   throw refused(folder, above.holder, `the lock of ${above.folder}`)
 }
 
-/** Throws LOCKED if the log's own lock is held, although it is opened under the lock of a folder above. */
-export function checkNotLocked(files: Files, folder: string): void {
+/**
+ * The lock of a log that lies in a locked folder: no file, only a note that it is open. Throws LOCKED
+ * if it is open already, or if its own lock is held all the same.
+ */
+export function claimLog(shared: FolderLock, files: Files, folder: string): FileLock {
+  shared.claim(folder)
   const holder = files.lockHolderSync(join(folder, LOCK_NAME))
-  if (holder) throw refused(folder, holder, 'its own lock')
+  if (!holder) return { releaseSync: () => shared.disclaim(folder) }
+  shared.disclaim(folder)
+  throw refused(folder, holder, 'its own lock')
 }
 
 /** The living writer of a log, by its own lock or one above; undefined if there is none. */

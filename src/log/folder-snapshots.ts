@@ -3,6 +3,7 @@ import { TidemarkError } from '../base/index.ts'
 import type { File, Files } from '../io/index.ts'
 import type { Snapshots } from './commit-log.ts'
 import { removeIfThere } from './file-steps.ts'
+import { ioError, withIoErrors } from './io-error.ts'
 import { SNAPSHOT_FOLDER, TEMPORARY_SUFFIX } from './names.ts'
 import { checkOffset } from './options.ts'
 import {
@@ -24,6 +25,8 @@ export class FolderSnapshots implements Snapshots {
   readonly #files: Files
   readonly #folder: string
   readonly #checkWritable: () => void
+  /** Snapshots begun since the log was opened. */
+  #written = 0
 
   constructor(files: Files, logFolder: string, checkWritable: () => void) {
     this.#files = files
@@ -44,21 +47,39 @@ export class FolderSnapshots implements Snapshots {
   ): Promise<void> {
     this.#checkWritable()
     const path = this.#path(checkOffset(offset, 'snapshot offset'))
-    await makeFolderDurably(this.#files, this.#folder)
-    const temporary = path + TEMPORARY_SUFFIX
-    removeIfThere(this.#files, temporary)
-    const file = this.#files.openSync(temporary, 'create')
+    await withIoErrors(`write the snapshot ${path}`, async () => {
+      await makeFolderDurably(this.#files, this.#folder)
+      if (this.#written === 0) this.#removeLeftOver()
+      // Two may be written at the same time, also for one offset: the later rename wins.
+      const temporary = `${path}.${this.#written++}${TEMPORARY_SUFFIX}`
+      await this.#writeFile(temporary, offset, chunks)
+      this.#files.renameSync(temporary, path)
+      await this.#files.syncDirectory(this.#folder)
+    })
+  }
+
+  async #writeFile(
+    path: string,
+    offset: number,
+    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<void> {
+    const file = this.#files.openSync(path, 'create')
     try {
       await writeFrames(file, offset, chunks)
       await file.datasync()
     } catch (error) {
-      file.closeSync()
-      removeIfThere(this.#files, temporary)
+      removeIfThere(this.#files, path)
       throw error
+    } finally {
+      file.closeSync()
     }
-    file.closeSync()
-    this.#files.renameSync(temporary, path)
-    await this.#files.syncDirectory(this.#folder)
+  }
+
+  /** Removes what a writer has left that ended in the middle of a snapshot. */
+  #removeLeftOver(): void {
+    for (const name of this.#files.listSync(this.#folder)) {
+      if (name.endsWith(TEMPORARY_SUFFIX)) removeIfThere(this.#files, join(this.#folder, name))
+    }
   }
 
   async *read(offset: number): AsyncGenerator<Uint8Array> {
@@ -72,6 +93,8 @@ export class FolderSnapshots implements Snapshots {
     const file = this.#files.openSync(path, 'read')
     try {
       yield* readFrames(file, path, offset)
+    } catch (error) {
+      throw ioError(`read the snapshot ${path}`, error)
     } finally {
       file.closeSync()
     }
@@ -79,7 +102,8 @@ export class FolderSnapshots implements Snapshots {
 
   async remove(offset: number): Promise<void> {
     this.#checkWritable()
-    removeIfThere(this.#files, this.#path(checkOffset(offset, 'snapshot offset')))
+    const path = this.#path(checkOffset(offset, 'snapshot offset'))
+    await withIoErrors(`remove the snapshot ${path}`, async () => removeIfThere(this.#files, path))
   }
 
   #path(offset: number): string {

@@ -121,7 +121,7 @@ export class ForwardReader<E> implements BatchSource<E> {
    * Only what can no longer change: a segment that lies below the high-water mark to its end.
    */
   #readAhead(position: number, segment: Segment): void {
-    if (this.#chunkBytes < CHUNK_BYTES_MAX || segment.indexedBytes !== undefined) return
+    if (this.#chunkBytes < CHUNK_BYTES_MAX || segment.indexedOffset !== undefined) return
     if (segment.endOffset > this.#view.highWaterMark) return
     this.#chunks!.readAhead(position, this.#chunkBytes, segment.endPosition)
   }

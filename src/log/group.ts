@@ -122,20 +122,31 @@ export class Group {
   }
 
   /**
-   * Gives the entries in `[start, end)` their place: offsets from `lsn` on, in the segment with this
-   * id, at `position` in its store. Each says that everything below `witness` is synced.
+   * Gives the entries in `[start, end)` their place: offsets from `lsn` on, in the segment whose id is
+   * `salt`. Each says that everything below `witness` is synced.
    */
   seal(
     start: number,
     end: number,
-    place: { salt: number; lsn: number; witness: number; position: number; index: OffsetIndex },
+    place: { readonly salt: number; readonly lsn: number; readonly witness: number },
   ): void {
     const b = this.#bytes
     let { lsn } = place
     let at = start
     while (at < end) {
       sealEntryHeader(b, at, lsn, place.witness, place.salt)
-      place.index.note(lsn, place.position + at - start, entryTimestamp(b, at))
+      lsn += entryCount(b, at)
+      at += ENTRY_HEADER_BYTES + entryLength(b, at)
+    }
+  }
+
+  /** Notes the entries in `[start, end)`, which have been written from `position` on, in the index. */
+  note(start: number, end: number, lsnOfFirst: number, position: number, index: OffsetIndex): void {
+    const b = this.#bytes
+    let lsn = lsnOfFirst
+    let at = start
+    while (at < end) {
+      index.note(lsn, position + at - start, entryTimestamp(b, at))
       lsn += entryCount(b, at)
       at += ENTRY_HEADER_BYTES + entryLength(b, at)
     }

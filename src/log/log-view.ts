@@ -19,6 +19,8 @@ export interface LogView {
   readonly failure: Error | undefined
   /** Looks for what has changed, where that is not known anyway. */
   refresh(): Promise<void>
+  /** Resolves when all that was acknowledged before the call is below the high-water mark. */
+  barrier(): Promise<void>
   /** Called while someone follows: keeps looking until the returned function is called. */
   watch(): () => void
 }

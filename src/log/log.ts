@@ -12,9 +12,10 @@ import type {
 } from './commit-log.ts'
 import { entryMaker, type MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
-import { checkNotLocked, lockFolder } from './folder-lock.ts'
+import { claimLog, lockFolder } from './folder-lock.ts'
 import { FolderSnapshots, makeFolderDurably } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
+import { withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
 import {
@@ -90,8 +91,8 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     const path = resolve(folder)
     const view =
       settings.mode === 'read'
-        ? await ioErrors(path, () => TailView.open(path, settings))
-        : await ioErrors(path, () => openWriter(path, settings))
+        ? await withIoErrors(`open the log ${path}`, () => TailView.open(path, settings))
+        : await withIoErrors(`open the log ${path}`, () => openWriter(path, settings))
     return new Log(view, (options.codec ?? bytes) as Codec<unknown>) as never
   }
 
@@ -161,7 +162,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     const source = options.reverse
       ? new ReverseReader(this.#view, this.#make, options)
       : new ForwardReader(this.#view, this.#make, options)
-    return new EntryIterator(source)
+    return new EntryIterator(source, this.#view.folder)
   }
 
   /** The entry at `offset`, or undefined outside [low-water mark, high-water mark). */
@@ -173,9 +174,12 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     }
   }
 
-  /** Resolves at once: what a folder's log has acknowledged is visible. */
+  /**
+   * Resolves when every entry that was acknowledged before the call is below the high-water mark here:
+   * at once for the writer; for a reader in another process when the writer's marks have got there.
+   */
   async barrier(): Promise<void> {
-    await this.#view.refresh()
+    await withIoErrors(`read the log ${this.#view.folder}`, () => this.#view.barrier())
   }
 
   /** Raises the low-water mark to `before` and frees what lies wholly below. A lower value does nothing. */
@@ -216,7 +220,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     try {
       await this.#writer!.close()
     } finally {
-      w.lock?.releaseSync()
+      w.lock.releaseSync()
     }
   }
 
@@ -255,36 +259,14 @@ async function openWriter(folder: string, settings: LogSettings): Promise<Writer
       `the lock of ${shared.folder} does not cover ${folder}`,
     )
   }
-  const lock = shared ? undefined : lockFolder(files, folder)
+  const lock = shared ? claimLog(shared, files, folder) : lockFolder(files, folder)
   try {
-    if (shared) checkNotLocked(files, folder)
     const start = await finish(openForWriting(settings, folder))
     const w = new WriterState(folder, settings, lock, start)
     w.marks.publish()
     return w
   } catch (error) {
-    lock?.releaseSync()
+    lock.releaseSync()
     throw error
-  }
-}
-
-/** Gives failures of the operating system their code. */
-async function ioErrors<R>(folder: string, open: () => Promise<R>): Promise<R> {
-  try {
-    return await open()
-  } catch (error) {
-    if (
-      error instanceof TidemarkError ||
-      !(error instanceof Error) ||
-      !('code' in error || error.cause)
-    ) {
-      throw error
-    }
-    throw new TidemarkError(
-      'IO',
-      `cannot open the log ${folder}: ${error.message}`,
-      {},
-      error.cause ?? error,
-    )
   }
 }

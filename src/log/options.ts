@@ -132,9 +132,23 @@ function syncPolicy(value: unknown): SyncPolicy {
   throw invalid(`sync must be "always", "never" or { intervalMs }, not ${JSON.stringify(value)}`)
 }
 
+/** Checks that an option is an object with these methods, by its parts and not by its class. */
+function checkMethods(value: unknown, name: string, methods: readonly string[]): void {
+  if (value === undefined) return
+  for (const method of methods) {
+    const isThere = typeof (value as Record<string, unknown> | null)?.[method] === 'function'
+    if (!isThere) throw invalid(`${name} must be an object with the method ${method}`)
+  }
+}
+
 /** Checks the options of a log and fills in the defaults. Throws INVALID_ARGUMENT. */
 export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
   checkNames(options, LOG_OPTION_NAMES, 'log options')
+  checkMethods((options as { codec?: unknown }).codec, 'codec', ['encode', 'decode'])
+  checkMethods(options.lock, 'lock', ['covers', 'release'])
+  checkMethods(options.files, 'files', ['openSync', 'listSync', 'lockSync', 'syncDirectory'])
+  checkMethods(options.clock, 'clock', ['now', 'monotonic', 'after', 'settled'])
+  checkMethods(options.random, 'random', ['uint32'])
   const { mode = 'append' } = options
   if (mode !== 'append' && mode !== 'read') {
     throw invalid(`mode must be "append" or "read", not ${JSON.stringify(mode)}`)
@@ -189,6 +203,9 @@ export function checkReadOptions(options: ReadOptions): void {
     checkInteger(options.fromTimestamp, 'fromTimestamp', 0, TIMESTAMP_MS_MAX)
     if (options.from !== undefined) throw invalid('give either from or fromTimestamp, not both')
   }
+  if (options.follow !== undefined) boolean(options.follow, 'follow')
+  if (options.reverse !== undefined) boolean(options.reverse, 'reverse')
+  checkMethods(options.signal, 'signal', ['addEventListener', 'throwIfAborted'])
   if (options.follow && options.reverse) throw invalid('follow and reverse exclude each other')
 }
 

@@ -2,6 +2,7 @@ import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import { withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import type { Segment } from './segment.ts'
@@ -43,11 +44,15 @@ export class RandomAccess<T> {
 
   /** Another process may have appended it since this one last looked. */
   async #getLater(offset: number): Promise<Entry<T> | undefined> {
-    await this.#view.refresh()
+    await withIoErrors(`read the log ${this.#view.folder}`, () => this.#view.refresh())
     return offset < this.#view.highWaterMark ? this.get(offset) : undefined
   }
 
-  async #getFromDisk(segment: Segment, offset: number): Promise<Entry<T> | undefined> {
+  #getFromDisk(segment: Segment, offset: number): Promise<Entry<T> | undefined> {
+    return withIoErrors(`read the log ${this.#view.folder}`, () => this.#read(segment, offset))
+  }
+
+  async #read(segment: Segment, offset: number): Promise<Entry<T> | undefined> {
     const { segments, files } = this.#view
     if (segments !== this.#segments) {
       this.#segments = segments
@@ -76,7 +81,7 @@ export class RandomAccess<T> {
     try {
       const count = await file.read(span, position)
       const to = isWhole ? segment.base + index.lsnAt(point + 1) : offset + 1
-      const need = decodeEntries(span.subarray(0, count), cursor, to, to, () => undefined, [])
+      const need = decodeEntries(span.subarray(0, count), cursor, 0, to, () => undefined, [])
       if (need > 0) throw corruptEntry(cursor, 'the store ends before the entry does')
     } finally {
       this.#view.files.release(segment)

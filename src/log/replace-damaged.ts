@@ -1,10 +1,8 @@
 import { TidemarkError } from '../base/index.ts'
 import type { File } from '../io/index.ts'
-import { ENTRY_HEADER_BYTES } from './entry-format.ts'
 import { syncFileStep, writeStep } from './file-steps.ts'
 import { Group } from './group.ts'
 import { markUnclean } from './meta-file.ts'
-import { OffsetIndex } from './offset-index.ts'
 import type { DamagedRange } from './recovery.ts'
 import type { ReplicaEntry } from './replica-entry.ts'
 import type { Segment } from './segment.ts'
@@ -59,8 +57,6 @@ function groupOf(range: DamagedRange, entries: readonly ReplicaEntry[], segment:
     lsn: range.offset - segment.base,
     // Nothing is vouched for: the witness says what was synced before the entry was first written.
     witness: 0,
-    position: range.position,
-    index: new OffsetIndex(ENTRY_HEADER_BYTES),
   })
   return group
 }

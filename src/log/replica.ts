@@ -131,10 +131,11 @@ export class Replica {
       highWaterMark: end,
       failure: undefined,
       refresh: () => w.refresh(),
+      barrier: () => w.refresh(),
       watch: () => w.watch(),
     }
     const options = { from: checkOffset(from, 'from'), to: checkOffset(to, 'to') }
-    return new EntryIterator(new ForwardReader(view, makeStored, options))
+    return new EntryIterator(new ForwardReader(view, makeStored, options), w.folder)
   }
 
   /**

@@ -1,14 +1,23 @@
 import { KIB } from '../base/index.ts'
 import type { ReadOptions } from './commit-log.ts'
-import { corruptEntry, decodeEntries, type MakeEntry } from './decode.ts'
+import { type Cursor, corruptEntry, decodeEntries, type MakeEntry } from './decode.ts'
 import type { BatchSource } from './entry-iterator.ts'
 import { checkNotTrimmed, seekTimestamp } from './locate.ts'
 import type { LogView } from './log-view.ts'
-import { segmentAt } from './segment.ts'
-import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import type { OffsetIndex } from './offset-index.ts'
+import { type Segment, segmentAt } from './segment.ts'
+import { type ScanStart, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
 
-const CHUNK_BYTES = 64 * KIB
+const STRETCH_BYTES = 64 * KIB
+
+/** Bytes of a store from an entry on. */
+interface Stretch {
+  readonly first: ScanStart
+  readonly stop: number
+  /** True if there is only one index point in it. */
+  readonly isSingle: boolean
+}
 
 /** Reads a log from the newest entry to the oldest: stretches between index points, each turned round. */
 export class ReverseReader<E extends { readonly offset: number }> implements BatchSource<E> {
@@ -18,6 +27,7 @@ export class ReverseReader<E extends { readonly offset: number }> implements Bat
   #from = 0
   /** Everything from here on has been delivered. */
   #to = -1
+  #stretchBytes = STRETCH_BYTES
 
   constructor(view: LogView, make: MakeEntry<E>, options: ReadOptions) {
     this.#view = view
@@ -52,27 +62,46 @@ export class ReverseReader<E extends { readonly offset: number }> implements Bat
     const { segments, files } = this.#view
     const segment = segments[segmentAt(segments, end - 1)]!
     const index = await finish(files.index(segment))
-    const last = index.floor(end - 1 - segment.base)
-    let first = Math.max(0, last)
-    const stop = last + 1 < index.count ? index.positionAt(last + 1) : segment.endPosition
-    while (first > 0 && stop - index.positionAt(first - 1) <= CHUNK_BYTES) first--
-    const cursor = {
-      segment,
-      offset: last < 0 ? segment.base : segment.base + index.lsnAt(first),
-      position: last < 0 ? SEGMENT_HEADER_BYTES : index.positionAt(first),
-      term: 0,
+    for (;;) {
+      const stretch = this.#stretchBefore(segment, index, end)
+      try {
+        return await this.#read(segment, stretch.first, stretch.stop, end)
+      } catch (error) {
+        // What lies behind the damage is delivered first: from one index point at a time.
+        if (stretch.isSingle) throw error
+        this.#stretchBytes = 0
+      }
     }
-    const chunk = Buffer.allocUnsafeSlow(stop - cursor.position)
+  }
+
+  /** The bytes from an index point to the end of what was not delivered: many points, if they are near. */
+  #stretchBefore(segment: Segment, index: OffsetIndex, end: number): Stretch {
+    const last = index.floor(end - 1 - segment.base)
+    const stop = last + 1 < index.count ? index.positionAt(last + 1) : segment.endPosition
+    if (last < 0) {
+      return { first: segmentStart(segment), stop, isSingle: true }
+    }
+    const lowest = Math.max(0, index.floor(this.#from - segment.base))
+    let point = last
+    while (point > lowest && stop - index.positionAt(point - 1) <= this.#stretchBytes) point--
+    const offset = segment.base + index.lsnAt(point)
+    const first = { offset, position: index.positionAt(point), term: 0 }
+    return { first, stop, isSingle: point === last }
+  }
+
+  async #read(segment: Segment, first: ScanStart, stop: number, end: number): Promise<E[]> {
+    const cursor: Cursor = { segment, ...first }
+    const chunk = Buffer.allocUnsafeSlow(stop - first.position)
     const entries: E[] = []
-    const file = files.acquire(segment)
+    const file = this.#view.files.acquire(segment)
     try {
-      const count = await file.read(chunk, cursor.position)
+      const count = await file.read(chunk, first.position)
       const bytes = chunk.subarray(0, count)
       const need = decodeEntries(bytes, cursor, this.#from, end, this.#make, entries)
       if (need > 0) throw corruptEntry(cursor, 'the store ends before the entry does')
+      return entries
     } finally {
-      files.release(segment)
+      this.#view.files.release(segment)
     }
-    return entries
   }
 }

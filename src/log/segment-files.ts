@@ -92,12 +92,11 @@ export class SegmentFiles {
    * is damaged has an index up to the damage.
    */
   *index(segment: Segment): Steps<OffsetIndex> {
-    const { index, indexedBytes } = segment
-    if (index && (indexedBytes === undefined || indexedBytes >= segment.endPosition)) return index
-    const { endPosition } = segment
+    const { index, indexedOffset, endOffset, endPosition } = segment
+    if (index && (indexedOffset === undefined || indexedOffset >= endOffset)) return index
     const made = index ?? this.#load(segment) ?? new OffsetIndex(this.#intervalBytes)
-    if (made.coveredBytes !== endPosition) yield* this.#extend(segment, made, endPosition)
-    if (indexedBytes !== undefined) segment.indexedBytes = endPosition
+    if (made.coveredBytes !== endPosition) yield* this.#extend(segment, made, endOffset)
+    if (indexedOffset !== undefined) segment.indexedOffset = endOffset
     segment.index ??= made
     return segment.index
   }
@@ -129,8 +128,11 @@ export class SegmentFiles {
     return new OffsetIndex(this.#intervalBytes, image)
   }
 
-  /** Reads on from the last point of the index and notes what has come since. */
-  *#extend(segment: Segment, index: OffsetIndex, endPosition: number): Steps {
+  /**
+   * Reads on from the last point of the index and notes what has come since, up to `endOffset`: what
+   * lies behind may still be taken back.
+   */
+  *#extend(segment: Segment, index: OffsetIndex, endOffset: number): Steps {
     const last = index.count - 1
     const start =
       last < 0
@@ -138,7 +140,8 @@ export class SegmentFiles {
         : { offset: segment.base + index.lsnAt(last), position: index.positionAt(last), term: 0 }
     const file = this.acquire(segment)
     try {
-      yield* scanEntries(file, segment, start, endPosition, (header, position) => {
+      yield* scanEntries(file, segment, start, segment.endPosition, (header, position) => {
+        if (segment.base + header.lsn >= endOffset) return false
         index.note(header.lsn, position, header.timestamp)
         return true
       })

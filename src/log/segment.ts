@@ -22,10 +22,10 @@ export class Segment {
   /** The offset index, once it has been needed; dropped again for sealed segments. */
   index: OffsetIndex | undefined
   /**
-   * Bytes of the store that the index covers, where the segment grows without this process writing
+   * The offset up to which the index knows the segment, where it grows without this process writing
    * it; undefined where the index is kept exact.
    */
-  indexedBytes: number | undefined
+  indexedOffset: number | undefined
 
   constructor(folder: string, header: SegmentHeader) {
     this.header = header

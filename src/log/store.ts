@@ -48,8 +48,11 @@ export class Store {
     return this.#allocated
   }
 
-  /** Writes `bytes` at `position`; blocks only for what is small and goes to memory. */
-  *write(bytes: Uint8Array, position: number): Steps {
+  /**
+   * Writes `bytes` at `position`; blocks only for what is small and goes to memory. If that made the
+   * file longer, space is reserved behind it, up to `reserveLimit` bytes of file.
+   */
+  *write(bytes: Uint8Array, position: number, reserveLimit: number): Steps {
     const begun = this.#clock.monotonic()
     if (bytes.length >= ASYNC_WRITE_BYTES || begun < this.#pressureUntil) {
       yield this.#tracked(this.#counted(writeStep(this.#file, bytes, position)))
@@ -58,15 +61,15 @@ export class Store {
       const ended = this.#clock.monotonic()
       if (ended - begun > SLOW_WRITE_MS) this.#pressureUntil = ended + PRESSURE_MS
     }
-    this.#allocated = Math.max(this.#allocated, position + bytes.length)
+    const end = position + bytes.length
+    if (end <= this.#allocated) return
+    this.#allocated = end
+    // Where writes are large, the zeros would cost more than the length that they save.
+    if (bytes.length < RESERVE_BYTES_MAX / 2) this.#reserve(end, reserveLimit)
   }
 
-  /** Reserves space so that `bytes` at `position` do not end the file; `limit` is the segment's size. */
-  reserve(position: number, bytes: number, limit: number): void {
-    const end = position + bytes
-    if (end <= this.#allocated || bytes >= RESERVE_BYTES_MAX / 2) return
-    const step = Math.min(RESERVE_BYTES_MAX, Math.max(RESERVE_BYTES_MIN, position))
-    const from = Math.max(this.#allocated, end)
+  #reserve(from: number, limit: number): void {
+    const step = Math.min(RESERVE_BYTES_MAX, Math.max(RESERVE_BYTES_MIN, from))
     const size = Math.min(step, limit - from)
     if (size <= 0) return
     try {

@@ -10,8 +10,7 @@ import type { LogSettings } from './options.ts'
 import { type Found, findLog, lowMarks, storeSize } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { SegmentFiles } from './segment-files.ts'
-import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
-import { type ScanStart, segmentStart } from './segment-scan.ts'
+import { type ScanStart, scanEntries, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
 import { examineTail } from './tail.ts'
 
@@ -62,6 +61,42 @@ export class TailView implements LogView {
       this.#refreshing = undefined
     })
     return this.#refreshing
+  }
+
+  /**
+   * What is acknowledged is in the store, and the marks get there a moment later. So this waits until
+   * they have passed the end that the store has now, or until that end was taken back.
+   */
+  async barrier(): Promise<void> {
+    for (;;) {
+      await this.refresh()
+      if (this.settings.replica || this.isClosed || !this.#writerLives()) return
+      const end = await this.#writtenEnd()
+      if (this.highWaterMark >= end) return
+      await this.#pause(this.settings.pollMs)
+    }
+  }
+
+  /** The end of the last whole batch in the store, whether or not it may be shown. */
+  async #writtenEnd(): Promise<number> {
+    const active = this.segments.at(-1)!
+    const index = await finish(this.files.index(active))
+    const last = index.count - 1
+    const start =
+      last < 0
+        ? segmentStart(active)
+        : { offset: active.base + index.lsnAt(last), position: index.positionAt(last), term: 0 }
+    const file = this.files.acquire(active)
+    try {
+      const scan = await finish(scanEntries(file, active, start, file.sizeSync(), () => true))
+      return scan.endOffset
+    } finally {
+      this.files.release(active)
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.settings.clock.after(ms, resolve, true))
   }
 
   watch(): () => void {
@@ -134,7 +169,7 @@ export class TailView implements LogView {
         const isGone = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'CORRUPT'
         if (!isGone || attempt === ATTEMPTS_MAX || !this.#writerLives()) throw error
         // The writer was in the middle of a change; the next look finds it done.
-        await new Promise<void>((resolve) => this.settings.clock.after(1, resolve, true))
+        await this.#pause(1)
       }
     }
   }
@@ -176,16 +211,19 @@ export class TailView implements LogView {
       if (kept !== this.segments[i]) changed = true
       if (!kept) {
         changed = true
-        if (segment === active) segment.indexedBytes = SEGMENT_HEADER_BYTES
+        if (segment === active) segment.indexedOffset = segment.base
         return segment
       }
-      if (segment !== active && (kept.endOffset !== segment.endOffset || kept.indexedBytes)) {
+      if (
+        segment !== active &&
+        (kept.endOffset !== segment.endOffset || kept.indexedOffset !== undefined)
+      ) {
         // It was active and has been sealed.
         kept.endOffset = segment.endOffset
         kept.endPosition = segment.endPosition
         kept.lastTerm = segment.lastTerm
         kept.index = undefined
-        kept.indexedBytes = undefined
+        kept.indexedOffset = undefined
       }
       return kept
     })

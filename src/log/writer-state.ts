@@ -33,7 +33,7 @@ export interface WriterStart {
 export class WriterState implements LogView {
   readonly folder: string
   readonly settings: LogSettings
-  readonly lock: FileLock | undefined
+  readonly lock: FileLock
   readonly sequencer: Sequencer
   readonly files: SegmentFiles
   readonly advance = new Advance()
@@ -61,12 +61,7 @@ export class WriterState implements LogView {
   pending: Group | undefined
   #store: Store | undefined
 
-  constructor(
-    folder: string,
-    settings: LogSettings,
-    lock: FileLock | undefined,
-    start: WriterStart,
-  ) {
+  constructor(folder: string, settings: LogSettings, lock: FileLock, start: WriterStart) {
     this.folder = folder
     this.settings = settings
     this.lock = lock
@@ -166,6 +161,10 @@ export class WriterState implements LogView {
 
   // A writer knows what it wrote: there is nothing to look for.
   refresh(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  barrier(): Promise<void> {
     return Promise.resolve()
   }
 
