@@ -25,6 +25,7 @@ export function* commitGroup(w: WriterState, group: Group): Steps {
   try {
     if (w.poison) throw w.poison
     checkPlace(w, group)
+    checkTerms(w, group)
     yield* markUnclean(w)
     while (done < group.batchCount) {
       if (mustRoll(w, group, done)) yield* roll(w)
@@ -51,6 +52,18 @@ function checkPlace(w: WriterState, group: Group): void {
     'IO',
     `an earlier change of the log ${w.folder} failed, so the append at offset ${group.firstOffset} was not written: the log ends at ${endOffset}`,
   )
+}
+
+/** Terms never decrease along a log: no reader would believe an entry that breaks this. */
+function checkTerms(w: WriterState, group: Group): void {
+  let before = w.active.lastTerm
+  for (let i = 0; i < group.batchCount; i++) {
+    const term = group.batchTerm(i)
+    if (term < before) {
+      throw new TidemarkError('INVALID_ARGUMENT', `term ${term} cannot follow term ${before}`)
+    }
+    before = term
+  }
 }
 
 function mustRoll(w: WriterState, group: Group, batch: number): boolean {

@@ -127,14 +127,15 @@ export function* resetTo(w: WriterState, offset: number, term: number): Steps {
 
 /** Lowers the evidence of what was synced, creates the new active segment, and goes on there. */
 function* replaceTail(w: WriterState, successor: Successor, from: number): Steps {
-  yield* w.marks.lower({
-    segmentId: w.active.id,
-    synced: Math.min(w.syncedMark, from),
-    highWaterMark: Math.min(w.highWaterMark, from),
-  })
-  const next = yield* createSegment(w.folder, w.settings, successor)
-  w.closeStore()
-  w.segments = [...w.segments, next]
-  w.syncedMark = Math.min(w.syncedMark, from)
+  w.cutAt = from
+  try {
+    yield* w.marks.lower()
+    const next = yield* createSegment(w.folder, w.settings, successor)
+    w.closeStore()
+    w.segments = [...w.segments, next]
+    w.syncedMark = Math.min(w.syncedMark, from)
+  } finally {
+    w.cutAt = Number.POSITIVE_INFINITY
+  }
   w.marks.changed()
 }

@@ -59,13 +59,13 @@ export class MarksPublisher {
   }
 
   /**
-   * Writes these marks and syncs them, because they are lower than before: after a cut the old ones
+   * Writes the marks and syncs them, because they are lower than before: after a cut the old ones
    * would testify to entries that are rightly gone.
    */
-  *lower(marks: Marks): Steps {
+  *lower(): Steps {
     const file = this.#open()
     try {
-      yield writeStep(file, encodeMarks(marks), 0)
+      yield writeStep(file, encodeMarks(this.#current()), 0)
       yield syncFileStep(file, this.#path)
     } finally {
       file.closeSync()

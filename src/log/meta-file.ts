@@ -27,13 +27,18 @@ export function* writeMeta(files: Files, folder: string, meta: Meta): Steps {
   yield* replaceFile(files, join(folder, META_NAME), encodeMeta(meta))
 }
 
+/** What the meta file says of the log as it is now. */
+export function metaOf(w: WriterState): Meta {
+  const { lowWaterMark, lowTerm, clean } = w
+  return { lowWaterMark, lowTerm, clean, isReplica: w.settings.replica }
+}
+
 /**
  * Takes the mark of a clean end away, before the first change since the log was opened. Invariant: the
  * mark is only there while the store ends exactly where it says.
  */
 export function* markUnclean(w: WriterState): Steps {
   if (!w.clean) return
-  const { lowWaterMark, lowTerm } = w
-  yield* writeMeta(w.settings.files, w.folder, { lowWaterMark, lowTerm, clean: undefined })
+  yield* writeMeta(w.settings.files, w.folder, { ...metaOf(w), clean: undefined })
   w.clean = undefined
 }

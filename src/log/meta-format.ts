@@ -31,6 +31,7 @@ const HIGH_WATER_MARK_AT = 46
 const CRC_AT = 60
 
 const FLAG_CLEAN = 1
+const FLAG_REPLICA = 2
 
 /** Where a log that was closed cleanly ended. It proves that all before was synced. */
 export interface CleanEnd {
@@ -47,6 +48,8 @@ export interface Meta {
   readonly lowWaterMark: number
   /** Term of the entry at `lowWaterMark - 1`, which outlives its trimming; 0 if there never was one. */
   readonly lowTerm: number
+  /** The high-water mark is set by the host of a replica: what is whole here may not be committed. */
+  readonly isReplica: boolean
   /** Present only while the log is closed, or open and not yet written to. */
   readonly clean: CleanEnd | undefined
 }
@@ -55,7 +58,7 @@ export function encodeMeta(meta: Meta): Uint8Array {
   const b = new Uint8Array(META_BYTES)
   setU32(b, 0, MAGIC)
   setU16(b, VERSION_AT, FORMAT_VERSION)
-  setU16(b, FLAGS_AT, meta.clean ? FLAG_CLEAN : 0)
+  setU16(b, FLAGS_AT, (meta.clean ? FLAG_CLEAN : 0) | (meta.isReplica ? FLAG_REPLICA : 0))
   setU64(b, LOW_WATER_MARK_AT, meta.lowWaterMark)
   setU32(b, LOW_TERM_AT, meta.lowTerm)
   if (meta.clean) {
@@ -81,9 +84,14 @@ export function decodeMeta(b: Uint8Array): MetaResult {
   if (getU32(b, CRC_AT) !== crc32(b, 0, CRC_AT)) return { problem: 'checksum mismatch' }
   const version = getU16(b, VERSION_AT)
   if (version !== FORMAT_VERSION) return { problem: `format version ${version}`, version }
-  const clean = (getU16(b, FLAGS_AT) & FLAG_CLEAN) === 0 ? undefined : decodeCleanEnd(b)
-  const lowWaterMark = getU64(b, LOW_WATER_MARK_AT)
-  return { meta: { lowWaterMark, lowTerm: getU32(b, LOW_TERM_AT), clean } }
+  const flags = getU16(b, FLAGS_AT)
+  const meta: Meta = {
+    lowWaterMark: getU64(b, LOW_WATER_MARK_AT),
+    lowTerm: getU32(b, LOW_TERM_AT),
+    isReplica: (flags & FLAG_REPLICA) !== 0,
+    clean: (flags & FLAG_CLEAN) === 0 ? undefined : decodeCleanEnd(b),
+  }
+  return { meta }
 }
 
 function decodeCleanEnd(b: Uint8Array): CleanEnd {

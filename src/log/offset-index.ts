@@ -1,5 +1,6 @@
 import { invariant } from '../base/index.ts'
 import { encodeIndex, type IndexImage } from './index-format.ts'
+import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 
 const CAPACITY_MIN = 16
 
@@ -55,6 +56,8 @@ export class OffsetIndex {
 
   /** Notes an entry; it becomes a point if the last one is far enough behind. */
   note(lsn: number, position: number, timestamp: number): void {
+    // Where the first entry is damaged, the search for it still begins where it lies.
+    if (this.#count === 0 && lsn > 0) this.#addPoint(0, SEGMENT_HEADER_BYTES)
     const last = this.#count - 1
     if (last < 0 || position - this.#positions[last]! >= this.#intervalBytes) {
       this.#addPoint(lsn, position)

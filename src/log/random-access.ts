@@ -102,7 +102,7 @@ export class RandomAccess<T> {
     let at = 0
     let offset = base + index.lsnAt(point)
     for (;;) {
-      if (!header.read(span, at, id)) {
+      if (!header.read(span, at, id) || base + header.lsn !== offset) {
         const cursor = { segment, offset, position: index.positionAt(point) + at, term: 0 }
         throw corruptEntry(cursor, 'entry header checksum')
       }

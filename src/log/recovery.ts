@@ -31,6 +31,7 @@ export interface DamagedRange {
 }
 
 const REWRITE_BYTES = MIB
+const FRESH_META: Meta = { lowWaterMark: 0, lowTerm: 0, isReplica: false, clean: undefined }
 
 /** What a folder holds, before anything in it is changed. */
 export interface Found {
@@ -57,7 +58,8 @@ export function findLog(settings: LogSettings, folder: string): Found | undefine
     if (chain.segments.length === 0 && chain.damage.length === 0) return undefined
     if (!isHalfCreated(settings, chain))
       throw metaError(folder, 'missing, though there are segments')
-    return { meta: { lowWaterMark: 0, lowTerm: 0, clean: undefined }, chain, proven: 0 }
+    const isReplica = settings.replica
+    return { meta: { ...FRESH_META, isReplica }, chain, proven: 0 }
   }
   const [damage] = chain.damage
   if (damage) throw damageError(folder, damage)
@@ -98,7 +100,7 @@ function missingError(folder: string, offset: number): TidemarkError {
 export function lowMarks(found: Found): { lowWaterMark: number; lowTerm: number } {
   const { meta, chain } = found
   const first = chain.segments[0]!.header
-  if (first.predecessor === 0 && first.base > meta.lowWaterMark) {
+  if (first.predecessor === 0 && first.base >= meta.lowWaterMark) {
     return { lowWaterMark: first.base, lowTerm: first.previousTerm }
   }
   return { lowWaterMark: meta.lowWaterMark, lowTerm: meta.lowTerm }
@@ -110,6 +112,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const found = findLog(settings, folder)
   if (!found) return yield* createLog(settings, folder)
   const { chain, meta } = found
+  checkKindOfLog(folder, settings, meta)
   const active = chain.segments.at(-1)!
   const size = storeSize(settings, active)
   const isClean = meta.clean !== undefined && size === meta.clean.endPosition
@@ -138,6 +141,16 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   return { segments: chain.segments, ...low, highWaterMark, clean, damage }
 }
 
+/** A replica's log holds entries that are not committed: only its host may open it, and nothing else. */
+function checkKindOfLog(folder: string, settings: LogSettings, meta: Meta): void {
+  if (meta.isReplica === settings.replica) return
+  const what = meta.isReplica ? 'is that of a replica' : 'is not that of a replica'
+  throw new TidemarkError(
+    'INVALID_ARGUMENT',
+    `the log ${folder} ${what}; open it with { replica: ${meta.isReplica} }`,
+  )
+}
+
 function checkLow(folder: string, lowWaterMark: number, end: number): void {
   if (lowWaterMark <= end) return
   const problem = `the low-water mark ${lowWaterMark} is beyond the end ${end}`
@@ -162,7 +175,7 @@ function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
     term: 1,
     priorTimestamp: 0,
   })
-  yield* writeMeta(files, folder, { lowWaterMark: 0, lowTerm: 0, clean: undefined })
+  yield* writeMeta(files, folder, { ...FRESH_META, isReplica: settings.replica })
   const marks = { lowWaterMark: 0, lowTerm: 0, highWaterMark: 0 }
   return { segments: [segment], ...marks, clean: undefined, damage: [] }
 }

@@ -63,13 +63,19 @@ function groupOf(range: DamagedRange, entries: readonly ReplicaEntry[], segment:
 
 function* checkReplaced(file: File, segment: Segment, range: DamagedRange): Steps {
   const start = { offset: range.offset, position: range.position, term: 0 }
-  const scan = yield* scanEntries(file, segment, start, range.endPosition!, () => true)
-  if (!scan.bad) return
-  const { position, offset, problem } = scan.bad
+  const limit = range.endPosition!
+  let end = range.position
+  const scan = yield* scanEntries(file, segment, start, limit, (header, position) => {
+    end = position + header.size
+    return true
+  })
+  // The range may end inside a batch, whose other entries were never damaged.
+  if (end === limit) return
+  const problem = scan.bad?.problem ?? 'it ends early'
   throw new TidemarkError(
     'CORRUPT',
-    `${segment.storePath} is still damaged at position ${position}, offset ${offset}, after it was rewritten: ${problem}`,
-    { file: segment.name, position, offset },
+    `${segment.storePath} is still damaged at position ${end} after it was rewritten: ${problem}`,
+    { file: segment.name, position: end, offset: range.offset },
   )
 }
 

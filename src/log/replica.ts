@@ -17,6 +17,7 @@ import type { WriterState } from './writer-state.ts'
 /** An entry as it lies in a replica's store. */
 export interface StoredEntry extends Required<ReplicaEntry> {
   readonly offset: number
+  readonly data: Buffer
 }
 
 const makeStored: MakeEntry<StoredEntry> = (header, offset, data) => {

@@ -36,6 +36,8 @@ export class TailView implements LogView {
   writerPid: number | undefined
   isClosed = false
   failure: Error | undefined
+  /** What is in the store of a replica is not all committed; only its host knows what is. */
+  #isReplica = false
   #watchers = 0
   #cancelPoll: (() => void) | undefined
   #newsAt = 0
@@ -70,7 +72,7 @@ export class TailView implements LogView {
   async barrier(): Promise<void> {
     for (;;) {
       await this.refresh()
-      if (this.settings.replica || this.isClosed || !this.#writerLives()) return
+      if (this.#isReplica || this.isClosed || !this.#writerLives()) return
       const end = await this.#writtenEnd()
       if (this.highWaterMark >= end) return
       await this.#pause(this.settings.pollMs)
@@ -190,10 +192,11 @@ export class TailView implements LogView {
       throw new TidemarkError('NOT_FOUND', `there is no log in ${this.folder}`)
     }
     this.#adopt(found)
+    this.#isReplica = found.meta.isReplica
     const low = lowMarks(found).lowWaterMark
     this.lowWaterMark = Math.max(this.lowWaterMark, low)
     const shown =
-      lives || this.settings.replica
+      lives || found.meta.isReplica
         ? Math.max(marks?.highWaterMark ?? 0, found.meta.clean?.highWaterMark ?? 0, low)
         : await this.#examine(found)
     this.#show(shown)

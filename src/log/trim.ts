@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { removeIfThere } from './file-steps.ts'
-import { writeMeta } from './meta-file.ts'
+import { metaOf, writeMeta } from './meta-file.ts'
 import type { Segment } from './segment.ts'
 import type { Steps } from './steps.ts'
 import { syncWritten } from './sync-written.ts'
@@ -24,8 +24,7 @@ export function* raiseLowWaterMark(w: WriterState, before: number): Steps {
   const lowTerm = yield* termAt(w, before - 1)
   // Invariant: the mark on the disk is never beyond what is there after a crash.
   if (w.syncedMark < before) yield* syncWritten(w)
-  const { clean } = w
-  yield* writeMeta(w.settings.files, w.folder, { lowWaterMark: before, lowTerm, clean })
+  yield* writeMeta(w.settings.files, w.folder, { ...metaOf(w), lowWaterMark: before, lowTerm })
   w.lowWaterMark = before
   w.lowTerm = lowTerm
   const active = w.active

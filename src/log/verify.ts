@@ -109,7 +109,7 @@ export async function verifyLog(
 
 function readFolder(files: Files, path: string, findings: Findings): { meta: Meta; chain: Chain } {
   const result = files.existsSync(path) ? readMeta(files, path) : undefined
-  let meta: Meta = { lowWaterMark: 0, lowTerm: 0, clean: undefined }
+  let meta: Meta = { lowWaterMark: 0, lowTerm: 0, isReplica: false, clean: undefined }
   if (result && 'meta' in result) meta = result.meta
   if (result && 'problem' in result) {
     if (result.version !== undefined) throw newerVersion(path, result.version)

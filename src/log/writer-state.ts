@@ -50,6 +50,8 @@ export class WriterState implements LogView {
   /** The generation of this writer: one more than that of the last entry it found. */
   term: number
   clean: CleanEnd | undefined
+  /** Where the log is being cut: meanwhile no mark that is written may testify to what lies behind. */
+  cutAt = Number.POSITIVE_INFINITY
   damage: readonly DamagedRange[]
   /** The reason why nothing can be written any more, once a sync has failed. */
   poison: TidemarkError | undefined
@@ -78,7 +80,7 @@ export class WriterState implements LogView {
     this.damage = start.damage
     this.marks = new MarksPublisher(folder, settings, () => ({
       segmentId: this.active.id,
-      synced: Math.max(this.syncedMark, this.#lostFrom()),
+      synced: Math.min(this.cutAt, Math.max(this.syncedMark, this.#lostFrom())),
       highWaterMark: this.highWaterMark,
     }))
   }

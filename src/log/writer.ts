@@ -5,7 +5,7 @@ import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { ENTRY_HEADER_BYTES, type EntryKind, TYPE_DATA } from './entry-format.ts'
 import type { Group } from './group.ts'
 import { runJob } from './jobs.ts'
-import { writeMeta } from './meta-file.ts'
+import { metaOf, writeMeta } from './meta-file.ts'
 import { checkAppendOptions } from './options.ts'
 import { checkBirth, checkKind, type ReplicaEntry } from './replica-entry.ts'
 import { writeIndex } from './roll.ts'
@@ -84,6 +84,10 @@ export class Writer {
       checkNotEmpty(entries)
       for (const entry of entries) checkKind(entry)
       for (const entry of entries) checkBirth(entry)
+      const { term } = entries[0]!
+      if (!entries.every((entry) => entry.term === term)) {
+        throw new TidemarkError('INVALID_ARGUMENT', 'the entries of a batch must have one term')
+      }
       const first = w.nextOffset
       let last = first
       const group = this.#openGroup(0)
@@ -93,7 +97,6 @@ export class Writer {
         last = w.nextOffset
         w.nextOffset += entry.count
       })
-      const term = entries.at(-1)!.term
       group.endBatch(w.nextOffset, term, (error) =>
         error ? reject(error) : resolve({ first, last }),
       )
@@ -173,8 +176,8 @@ export class Writer {
 
   *#seal(): Steps {
     const w = this.#w
-    const { active, lowWaterMark, lowTerm, highWaterMark } = w
-    if (w.clean) return
+    const { active, highWaterMark } = w
+    if (w.clean?.highWaterMark === highWaterMark) return
     if (w.isStoreOpen) w.store.truncate(active.endPosition)
     yield* syncWritten(w)
     w.marks.publish()
@@ -190,7 +193,7 @@ export class Writer {
       maxTimestamp: index.maxTimestamp,
       highWaterMark,
     }
-    yield* writeMeta(w.settings.files, w.folder, { lowWaterMark, lowTerm, clean })
+    yield* writeMeta(w.settings.files, w.folder, { ...metaOf(w), clean })
   }
 }
 
