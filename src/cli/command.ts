@@ -1,0 +1,47 @@
+import type { Arguments } from './arguments.ts'
+import type { Output } from './output.ts'
+
+/** An option of a command. */
+export interface OptionShape {
+  /** What stands for its value in the help; without it the option is a switch. */
+  readonly value?: string
+  /** One letter. */
+  readonly short?: string
+  readonly help: string
+}
+
+export interface PositionalShape {
+  readonly name: string
+  readonly isOptional?: boolean
+  readonly help: string
+}
+
+/** What a command takes: enough to read its arguments and to write its help. */
+export interface CommandShape {
+  readonly name: string
+  /** What it does, in one line. */
+  readonly summary: string
+  /** What else there is to know, in whole sentences. */
+  readonly details?: readonly string[]
+  readonly positionals: readonly PositionalShape[]
+  readonly options: Readonly<Record<string, OptionShape>>
+  readonly examples: readonly string[]
+}
+
+/** Where a command runs. */
+export interface Context {
+  readonly out: Output
+  readonly err: Output
+  /** Aborted by Ctrl-C and its kin. A command that minds it ends as soon as everything is in order. */
+  readonly interrupted: AbortSignal
+}
+
+export interface Command extends CommandShape {
+  /** Resolves with the exit code; throws what the error line shall say. */
+  run(args: Arguments, context: Context): Promise<number>
+}
+
+export const EXIT_DONE = 0
+/** Damage was found, or the operation failed. */
+export const EXIT_FAILED = 1
+export const EXIT_WRONG_USE = 2

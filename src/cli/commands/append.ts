@@ -1,0 +1,84 @@
+import { SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from '../../base/index.ts'
+import { Log, type SyncPolicy } from '../../log/index.ts'
+import { AppendJob } from '../append-job.ts'
+import { type Arguments, quoted, UsageError } from '../arguments.ts'
+import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import { count, counted, seconds, size } from '../format.ts'
+import { openInput } from '../input.ts'
+
+const BATCH_LINES_MAX = 1_000_000
+
+function syncPolicy(args: Arguments): SyncPolicy {
+  const word = args.text('sync') ?? 'always'
+  if (word === 'always' || word === 'never') return word
+  const intervalMs = /^\d{1,7}$/.test(word) ? Number(word) : 0
+  if (intervalMs >= 1 && intervalMs <= 3_600_000) return { intervalMs }
+  throw new UsageError(
+    `--sync must be always, never, or milliseconds from 1 to 3600000, not ${quoted(word)}`,
+  )
+}
+
+function summary(done: AppendJob['done'], elapsedMs: number): string {
+  const { entries, bytes, first, last } = done
+  if (entries === 0) return 'appended nothing'
+  const rate = entries / Math.max(elapsedMs / 1000, 0.001)
+  return `appended ${counted(entries, 'entry', 'entries')}, ${size(bytes)}, in ${seconds(elapsedMs)} (${count(rate)}/s), offsets ${first}..${last}`
+}
+
+async function run(args: Arguments, context: Context): Promise<number> {
+  const sync = syncPolicy(args)
+  const options = {
+    acknowledge: args.flag('ack'),
+    batchLines: args.integer('batch', 1, BATCH_LINES_MAX) ?? 0,
+    whole: args.flag('whole'),
+  }
+  args.exclude('whole', 'batch')
+  const segmentBytes = args.integer('segment-bytes', SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
+  // A wrong file name must not leave an empty log behind.
+  const input = await openInput(args.positional('file'))
+  const log = await Log.open(args.positional('log'), {
+    sync,
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+  })
+  const job = new AppendJob(log, context, options)
+  const startedAt = performance.now()
+  const failures: unknown[] = []
+  await job.run(input).catch((error) => failures.push(error))
+  // Also after a failure: what was appended before it stays, and is to be found without a recovery.
+  await log.close().catch((error) => failures.push(error))
+  const elapsedMs = performance.now() - startedAt
+  if (!args.flag('quiet')) context.err.line(summary(job.done, elapsedMs))
+  if (failures.length > 0) throw failures[0]
+  return EXIT_DONE
+}
+
+export const append: Command = {
+  name: 'append',
+  summary: 'append lines of a file or of standard input',
+  details: [
+    'Each line becomes an entry, byte for byte and without its newline, as soon as it is there.',
+    'The log is created if there is none. A log has one writer at a time; readers do not disturb it.',
+    'Ctrl-C ends it in good order: complete lines that were read are appended, and the log is closed.',
+  ],
+  positionals: [
+    { name: 'log', help: 'the folder of the log' },
+    { name: 'file', isOptional: true, help: 'the file to read; standard input if left out, or -' },
+  ],
+  options: {
+    ack: { help: "print each entry's offset, on a line of its own, once it is safe" },
+    batch: { value: 'n', help: 'append n lines at a time, all or nothing; the last may be fewer' },
+    whole: { help: 'all of the input is one entry' },
+    sync: {
+      value: 'when',
+      help: 'what safe means: always (on the disk, the default), never (in the kernel), or a number of ms (in the kernel, and on the disk so much later)',
+    },
+    'segment-bytes': { value: 'n', help: 'begin a new segment at this size; 64 MiB by default' },
+    quiet: { short: 'q', help: 'no summary' },
+  },
+  examples: [
+    'tidemark append ./orders orders.txt',
+    'tail -f access.log | tidemark append ./access --ack',
+    'tidemark append ./photos --whole photo.jpg',
+  ],
+  run,
+}

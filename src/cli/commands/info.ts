@@ -1,0 +1,58 @@
+import { inspectLog, type LogInfo } from '../../log/index.ts'
+import type { Arguments } from '../arguments.ts'
+import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import { columns, count, size } from '../format.ts'
+
+function writerText({ hasWriter, writerPid }: LogInfo): string {
+  if (!hasWriter) return 'none'
+  return writerPid === undefined ? 'there is one' : `process ${writerPid}`
+}
+
+function cleanText({ isClean, hasWriter }: LogInfo): string {
+  if (isClean) return 'yes'
+  return hasWriter ? 'not yet: it is being written' : 'no: the next writer recovers it'
+}
+
+function asText(info: LogInfo): string {
+  return columns([
+    ['log', info.folder],
+    ['low-water mark', String(info.lowWaterMark)],
+    ['high-water mark', String(info.highWaterMark)],
+    ['entries', count(info.entries)],
+    ['bytes', info.bytes < 1024 ? count(info.bytes) : `${count(info.bytes)} (${size(info.bytes)})`],
+    ['segments', count(info.segments)],
+    ['writer', writerText(info)],
+    ['closed cleanly', cleanText(info)],
+  ])
+}
+
+/** `writer` is the process id, null if there is no writer, and true if it has no known id. */
+function asJson(info: LogInfo): string {
+  const { folder, lowWaterMark, highWaterMark, entries, bytes, segments } = info
+  const writer = info.hasWriter ? (info.writerPid ?? true) : null
+  const facts = { folder, lowWaterMark, highWaterMark, entries, bytes, segments, writer }
+  return `${JSON.stringify({ ...facts, clean: info.isClean })}\n`
+}
+
+async function run(args: Arguments, { out }: Context): Promise<number> {
+  const info = await inspectLog(args.positional('log'))
+  out.write(args.flag('json') ? asJson(info) : asText(info))
+  return EXIT_DONE
+}
+
+export const info: Command = {
+  name: 'info',
+  summary: 'show the marks, the size, and who writes',
+  details: [
+    'Entries from the low-water mark up to, not including, the high-water mark can be read.',
+    'Changes nothing and disturbs nobody. verify is the one that reads everything.',
+  ],
+  positionals: [{ name: 'log', help: 'the folder of the log' }],
+  options: {
+    json: {
+      help: 'one object: folder, lowWaterMark, highWaterMark, entries, bytes, segments, writer (process id or null), clean',
+    },
+  },
+  examples: ['tidemark info ./orders', 'tidemark info ./orders --json | jq .highWaterMark'],
+  run,
+}
