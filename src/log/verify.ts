@@ -215,6 +215,8 @@ async function verifyActive(
   }
   findings.entries += tail.endOffset - segment.base - hurt
   findings.endOffset = Math.max(tail.endOffset, tail.damage.at(-1)?.endOffset ?? 0)
+  // Behind damage nothing can be called torn.
+  if (tail.damage.length > 0) return
   findings.tornBytes = await usedBytes(file, tail.endPosition, size)
   if (findings.tornBytes === 0) return
   findings.notes.push(

@@ -17,8 +17,8 @@ interface PlantedBug {
 }
 
 /** Images after which a bug counts as missed. */
-const STATES_MAX = 60_000
-const SECONDS_MAX = 90
+const STATES_MAX = 150_000
+const SECONDS_MAX = 120
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
@@ -61,8 +61,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'the witness vouches for the group it is in',
     file: 'commit.js',
-    find: 'witness: Math.max(0, w.syncedMark - active.base),',
-    replace: 'witness: active.endOffset - active.base + 1,',
+    find: 'const witness = Math.max(0, w.syncedMark - active.base);',
+    replace: 'const witness = lsn + 1;',
   },
   {
     name: 'a torn tail is not cut off',
@@ -99,7 +99,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: 'cut.js',
     find: 'const next = yield* createSegment(w.folder, w.settings, successor);',
     replace:
-      'if (successor.predecessor === w.active.id) { w.closeStore(); w.active.endOffset = from; w.active.endPosition = successor.predecessorEnd; w.active.lastTerm = successor.previousTerm; w.active.index?.cut(from - w.active.base); w.syncedMark = Math.min(w.syncedMark, from); return w.active; }\n    const next = yield* createSegment(w.folder, w.settings, successor);',
+      'if (successor.predecessor === w.active.id) { w.closeStore(); w.active.endOffset = from; w.active.endPosition = successor.predecessorEnd; w.active.lastTerm = successor.previousTerm; w.active.index?.cut(from - w.active.base); w.syncedMark = Math.min(w.syncedMark, from); w.segments = [...w.segments, w.active]; return; }\n    const next = yield* createSegment(w.folder, w.settings, successor);',
   },
   {
     name: 'the low-water mark is written before the entries below it are synced',
@@ -110,9 +110,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'segments are removed before the low-water mark is raised on the disk',
     file: 'trim.js',
-    find: 'yield* writeMeta(w.settings.files, w.folder, { lowWaterMark: before, lowTerm, clean });',
+    find: 'yield* writeMeta(w.settings.files, w.folder, { ...metaOf(w), lowWaterMark: before, lowTerm });',
     replace:
-      'removeSegments(w, w.segments.filter((segment) => segment !== w.active && segment.endOffset <= before));\n    yield* writeMeta(w.settings.files, w.folder, { lowWaterMark: before, lowTerm, clean });',
+      'removeSegments(w, w.segments.filter((segment) => segment !== w.active && segment.endOffset <= before));\n    yield* writeMeta(w.settings.files, w.folder, { ...metaOf(w), lowWaterMark: before, lowTerm });',
   },
   {
     name: 'the mark of a clean end outlives the first append',
@@ -162,8 +162,13 @@ export async function findPlantedBugs(
   try {
     for (const bug of bugs) {
       const library = await loadLibrary(folderUrl(plant(bug, into)))
-      const limits = { seed, states: STATES_MAX, seconds: SECONDS_MAX, stopAtFault: true }
-      const result = await runRing(library, limits)
+      const result = await runRing(library, {
+        seed,
+        states: STATES_MAX,
+        seconds: SECONDS_MAX,
+        imagesPerOperation: 1,
+        stopAtFault: true,
+      })
       const [fault] = result.faults
       const what = fault ? `found after ${result.checked} images, seed ${fault.seed}` : 'MISSED'
       if (!fault) missed++

@@ -9,6 +9,8 @@ export interface RingOptions {
   readonly states: number
   /** ...or when so much time has passed. */
   readonly seconds: number
+  /** Random images before each operation: more of them, or more runs in the same time. */
+  readonly imagesPerOperation?: number
   /** Stop at the first fault. */
   readonly stopAtFault?: boolean
   readonly onProgress?: (result: RingResult) => void
@@ -42,26 +44,38 @@ export async function runRing(library: Library, options: RingOptions): Promise<R
     events: new Map(),
   }
   const seen = new Set<number>()
-  const stopAt = performance.now() + options.seconds * 1000
-  for (let seed = options.seed; ; seed++) {
-    await runWorkload(library, seed, seen, result)
-    result.workloads++
-    options.onProgress?.(result)
-    if (result.faults.length > 0 && options.stopAtFault) return result
-    if (result.distinct >= options.states || performance.now() > stopAt) return result
+  // A broken invariant escapes from the sequence of jobs: it is a fault of the run it happens in.
+  let running = options.seed
+  const onEscape = (error: unknown) => {
+    result.faults.push({ seed: running, kind: 'a bug', operation: '', message: String(error) })
+  }
+  process.on('unhandledRejection', onEscape)
+  try {
+    const stopAt = performance.now() + options.seconds * 1000
+    for (let seed = options.seed; ; seed++) {
+      running = seed
+      await runWorkload(library, seed, options.imagesPerOperation ?? 3, seen, result)
+      result.workloads++
+      options.onProgress?.(result)
+      if (result.faults.length > 0 && options.stopAtFault) return result
+      if (result.distinct >= options.states || performance.now() > stopAt) return result
+    }
+  } finally {
+    process.off('unhandledRejection', onEscape)
   }
 }
 
 async function runWorkload(
   library: Library,
   seed: number,
+  imagesPerOperation: number,
   seen: Set<number>,
   result: RingResult,
 ): Promise<void> {
   const random = library.seededRandom(seed)
-  const workload = new Workload(library, random, 3)
+  const workload = new Workload(library, random, imagesPerOperation)
   try {
-    await workload.run(8 + (random.uint32() % 25))
+    await withinTime(workload.run(8 + (random.uint32() % 25)))
   } catch (error) {
     result.faults.push({ seed, kind: 'in the workload', operation: '', message: String(error) })
   }
@@ -81,6 +95,15 @@ async function runWorkload(
     result.kinds.set(image.kind, (result.kinds.get(image.kind) ?? 0) + 1)
     await checkSample(library, workload, sample, seed, i, result)
   }
+}
+
+/** A run that a bug has left waiting for ever is a fault too. */
+async function withinTime(run: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('it did not end in 10 s')), 10_000)
+  })
+  await Promise.race([run, late]).finally(() => clearTimeout(timer))
 }
 
 async function checkSample(

@@ -134,34 +134,37 @@ export class Workload {
   async #step(): Promise<void> {
     const { replica } = this.settings
     const roll = this.#below(100)
-    if (roll < 45) this.#append()
-    else if (roll < 55) this.#appendMany()
-    else if (roll < 60 && !replica) this.#appendSync()
-    else if (roll < 66) await this.#flush()
-    else if (roll < 74) await this.#settleAll()
-    else if (roll < 79) await this.#passTime()
-    else if (roll < 84) await this.#trim()
-    else if (roll < 88) await this.#reopen()
-    else if (roll < 90) await this.#kill()
-    else if (roll < 92) await this.#losePower()
+    if (roll < 38) this.#append()
+    else if (roll < 47) this.#appendMany()
+    else if (roll < 52 && !replica) this.#appendSync()
+    else if (roll < 58) await this.#flush()
+    else if (roll < 66) await this.#settleAll()
+    else if (roll < 76) await this.#passTime()
+    else if (roll < 81) await this.#trim()
+    else if (roll < 85) await this.#reopen()
+    else if (roll < 88) await this.#kill()
+    else if (roll < 93) await this.#losePower()
     else if (roll < 94) await this.#failSync()
-    else if (roll < 96) await this.#fillDisk()
+    else if (roll < 95) await this.#fillDisk()
+    else if (roll < 97) await this.#refill()
     else if (replica && roll < 99) await this.#cut()
     else if (replica) await this.#reset()
     else this.#append()
   }
 
-  #contents(n: number): string[] {
-    const batch = `b${this.#batch++}`
+  #contents(n: number, size?: number): string[] {
+    const batch = `b${String(this.#batch++).padStart(3, '0')}`
     return Array.from({ length: n }, (_, i) => {
-      return `${batch}:${i}/${n}:${'x'.repeat(this.#oneOf([0, 3, 40, 300, 900]))}`
+      // Entries of one size are where bytes of an older life would fit in unnoticed.
+      const length = size ?? (this.#below(2) === 0 ? 40 : this.#oneOf([0, 3, 40, 300, 900]))
+      return `${batch}:${i}/${n}:${'x'.repeat(length)}`
     })
   }
 
   /** Appends without waiting. The outcome reaches the model when it is known. */
-  #append(n = 1): void {
+  #append(n = 1, size?: number): void {
     this.#count(n > 1 ? 'batch' : 'append')
-    const contents = this.#contents(n)
+    const contents = this.#contents(n, size)
     const log = this.#log
     const data = contents.map((content) => Buffer.from(content))
     const first = this.#nextOffset()
@@ -257,13 +260,22 @@ export class Workload {
   /** Timers fire, and what they start may be overtaken by appends. */
   async #passTime(): Promise<void> {
     const moving = this.#clock.advance(1 + this.#below(8))
-    if (this.#below(2) === 0) {
-      await Promise.resolve()
-      this.#append()
-      await Promise.resolve()
+    for (let i = this.#below(5); i > 0; i--) {
+      await this.#turn(this.#below(2) === 0)
       this.#append()
     }
     await moving
+  }
+
+  /** Loses power while nothing of this opening is synced, and writes the same again in its place. */
+  async #refill(): Promise<void> {
+    await this.#reopen()
+    for (let i = 0; i < 4; i++) this.#append(1, 300)
+    for (let i = this.#below(3); i >= 0; i--) await this.#turn(false)
+    await this.#losePower()
+    this.#append(1, 300)
+    await this.#settleAll()
+    await this.#kill()
   }
 
   /** The machine ends; a crash image is all that there is. */
@@ -282,9 +294,15 @@ export class Workload {
   /** A sync takes a while, in which other things happen. */
   #delaySyncs(): void {
     const turns = this.#below(4)
+    const isLong = this.#below(2) === 0
     this.#files.syncDelay = async () => {
-      for (let i = 0; i <= turns; i++) await this.#clock.settled()
+      for (let i = 0; i <= turns; i++) await this.#turn(isLong)
     }
+  }
+
+  /** Lets what can run run; a long turn also lets timers and what they have begun. */
+  #turn(isLong: boolean): Promise<void> {
+    return isLong ? new Promise((resolve) => setImmediate(resolve)) : this.#clock.settled()
   }
 
   /** The process ends; the page cache stays. What is found afterwards is what there is. */
