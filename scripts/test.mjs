@@ -17,8 +17,12 @@ if (files.length === 0) {
   process.stderr.write(`no test file matches ${wanted.join(' ')}\n`)
   process.exit(2)
 }
-const { status } = spawnSync(process.execPath, ['--test', ...flags, ...files], {
-  cwd: root,
-  stdio: 'inherit',
-})
+const { status } = spawnSync(
+  process.execPath,
+  ['--test', '--test-timeout=240000', ...flags, ...files],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+)
 process.exit(status ?? 1)

@@ -16,7 +16,7 @@ const CHUNK_BYTES_MAX = 256 * KIB
  * Reads a log forward, a chunk at a time. Each chunk is a buffer of its own that is never written
  * again, so the data of entries can point into it.
  */
-export class ForwardReader<E> implements BatchSource<E> {
+export class ForwardReader<E extends { readonly timestamp: number }> implements BatchSource<E> {
   readonly #view: LogView
   readonly #make: MakeEntry<E>
   readonly #options: ReadOptions
@@ -29,6 +29,7 @@ export class ForwardReader<E> implements BatchSource<E> {
   #begun = false
   #unwatch: (() => void) | undefined
   #isReading = false
+  #isSeeking = false
   #isReleased = false
 
   constructor(view: LogView, make: MakeEntry<E>, options: ReadOptions) {
@@ -52,7 +53,8 @@ export class ForwardReader<E> implements BatchSource<E> {
           this.#isReading = false
           if (this.#isReleased) this.#leaveSegment()
         })
-        if (entries.length > 0) return entries
+        const wanted = this.#notOlder(entries)
+        if (wanted.length > 0) return wanted
         continue
       }
       if (!follow || this.#from >= to || this.#view.isClosed) return undefined
@@ -77,9 +79,21 @@ export class ForwardReader<E> implements BatchSource<E> {
     const { from, fromTimestamp } = this.#options
     if (fromTimestamp !== undefined) {
       this.#from = await finish(seekTimestamp(this.#view, fromTimestamp))
+      // If there is no such entry yet, whoever follows waits for it.
+      this.#isSeeking = true
     } else {
       this.#from = from ?? this.#view.lowWaterMark
     }
+  }
+
+  /** Drops what comes before the first entry that is not older than `fromTimestamp`. */
+  #notOlder(entries: E[]): E[] {
+    const { fromTimestamp } = this.#options
+    if (!this.#isSeeking || fromTimestamp === undefined) return entries
+    const first = entries.findIndex(({ timestamp }) => timestamp >= fromTimestamp)
+    if (first < 0) return []
+    this.#isSeeking = false
+    return entries.slice(first)
   }
 
   async #readChunk(limit: number): Promise<E[]> {

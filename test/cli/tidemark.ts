@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -27,6 +27,12 @@ export interface StartOptions {
   readonly collect?: boolean
 }
 
+/** A test that fails must not leave a process behind, for which the runner would wait for ever. */
+const running = new Set<ChildProcess>()
+after(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** A running `tidemark`. */
 export class Tidemark {
   readonly process: ChildProcess
@@ -41,6 +47,8 @@ export class Tidemark {
       stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
       env: options.env ?? process.env,
     })
+    running.add(this.process)
+    this.process.once('exit', () => running.delete(this.process))
     this.stdin = this.process.stdin!
     // It may stop reading, or be killed.
     this.stdin.on('error', () => {})

@@ -67,6 +67,13 @@ describe('appendSync', () => {
   })
 })
 
+/** Other logs of the process write into the buffers that are free, at the same time. */
+async function useEveryBuffer(): Promise<void> {
+  const logs = await Promise.all(Array.from({ length: 8 }, () => openOn(newFiles())))
+  await Promise.all(logs.map((log) => log.append('!'.repeat(200_000))))
+  await Promise.all(logs.map((log) => log.close()))
+}
+
 interface Overtaking {
   readonly what: string
   readonly kind: FileOpKind
@@ -139,6 +146,7 @@ describe('appendSync overtakes', () => {
       assert.equal(log.appendSync('again'), offset + 4)
       const all = [...before, 'later', 'still', 'later', 'again']
       await assertSafe(files, all)
+      await useEveryBuffer()
       gate.open()
       assert.deepEqual(
         await Promise.all(appends),

@@ -127,6 +127,18 @@ describe('sync policies', () => {
     }
   })
 
+  it('a trim makes durable what lies below it, whatever the policy', async () => {
+    const files = newFiles()
+    const log = await openOn(files, { sync: 'never' })
+    for (const text of someTexts(10)) await log.append(text)
+    await log.trim(6)
+    await using(worstCrash(files), {}, async (again) => {
+      assert.equal(again.lowWaterMark, 6)
+      assert.deepEqual(await textsOf(again), someTexts(4, 6).slice(0, again.highWaterMark - 6))
+    })
+    await log.close()
+  })
+
   it('flush waits for what was appended before it', async () => {
     const files = newFiles()
     const log = await openOn(files, { sync: 'never' })

@@ -12,6 +12,7 @@ import {
   ForgetfulFiles,
   type ManualClock,
 } from 'tidemark/testing'
+import { type Clock, nodeClock } from '#dist/io/index.js'
 import { EntryHeader } from '#dist/log/entry-format.js'
 
 export const FOLDER = '/log'
@@ -20,9 +21,15 @@ export const ENTRY_HEADER_BYTES = 40
 
 export type PlainOptions = Omit<LogOptions, 'codec'>
 
+/**
+ * The system's clock, on which nothing ever takes long: otherwise a slow machine would make the log
+ * believe that memory is short, and write small things in the background too.
+ */
+const CALM: Clock = { ...nodeClock, monotonic: () => 0 }
+
 /** Opens the log of simulated files. */
 export function openOn(files: ForgetfulFiles, options: PlainOptions = {}): Promise<Log> {
-  return Log.open(FOLDER, { ...options, files })
+  return Log.open(FOLDER, { clock: CALM, ...options, files })
 }
 
 /** Opens the log, lets `use` work with it, and closes it. */

@@ -31,6 +31,8 @@ export interface ScanReport {
   readonly afterScanBytes: number
   readonly afterReverseBytes: number
   readonly afterGetsBytes: number
+  /** Descriptors that are open more than before, when all has been read in every way. */
+  readonly descriptors: number | undefined
 }
 
 const timers = new Set<unknown>()
@@ -138,6 +140,7 @@ async function scan(folder: string): Promise<ScanReport> {
   const log = await Log.open(folder, options)
   for await (const _ of log.read({ to: 1 }));
   const beforeBytes = usedBytes()
+  const before = openDescriptors()
   let count = 0
   for await (const entries of log.read().batches()) count += entries.length
   if (count !== SEGMENTS * ENTRIES) throw new Error(`${count} entries`)
@@ -147,8 +150,11 @@ async function scan(folder: string): Promise<ScanReport> {
   const afterReverseBytes = usedBytes()
   for (let i = 0; i < SEGMENTS; i++) await log.get(i * ENTRIES + 7)
   const afterGetsBytes = usedBytes()
+  const now = openDescriptors()
+  const descriptors = now === undefined || before === undefined ? undefined : now - before
   await log.close()
-  return { segments: SEGMENTS, beforeBytes, afterScanBytes, afterReverseBytes, afterGetsBytes }
+  const bytes = { beforeBytes, afterScanBytes, afterReverseBytes, afterGetsBytes }
+  return { segments: SEGMENTS, ...bytes, descriptors }
 }
 
 const [what, folder] = process.argv.slice(2)

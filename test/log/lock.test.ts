@@ -155,6 +155,31 @@ describe('the lock of a data folder', () => {
     lock.release()
   })
 
+  it('is not given back while logs under it are open', async () => {
+    const files = newFiles()
+    const lock = await FolderLock.acquire('/data', { files })
+    const log = await Log.open('/data/a', { files, lock })
+    assert.throws(() => lock.release(), { code: 'INVALID_ARGUMENT' })
+    await assertCode('LOCKED', Log.open('/data/b', { files }))
+    await log.append('x')
+    await log.close()
+    lock.release()
+    assert.equal(files.lockHolderSync('/data/lock'), undefined)
+  })
+
+  it('is given back although an opening under it has failed', async () => {
+    const files = newFiles()
+    const lock = await FolderLock.acquire('/data', { files })
+    const first = await Log.open('/data/a', { files, lock })
+    await first.append('x')
+    await first.close()
+    files.removeSync('/data/a/meta')
+    for (let i = 0; i < 2; i++) {
+      await assertCode('CORRUPT', Log.open('/data/a', { files, lock }))
+    }
+    lock.release()
+  })
+
   it('is free again once released, and then opens nothing more', async () => {
     const files = newFiles()
     const lock = await FolderLock.acquire('/data', { files })

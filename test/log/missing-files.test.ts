@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { cloneAll, type ForgetfulFiles } from 'tidemark/testing'
+import { cloneAll, type ForgetfulFiles, ManualClock } from 'tidemark/testing'
 import { crc32 } from '#dist/base/index.js'
 import {
   assertCode,
@@ -9,6 +9,7 @@ import {
   openOn,
   patchFile,
   readFile,
+  resizeFile,
   SEGMENT_HEADER_BYTES,
   someTexts,
   storesOf,
@@ -142,18 +143,24 @@ describe('the meta file', () => {
     }
   })
 
-  it('with a low-water mark beyond the end refuses', async () => {
+  it('with a low-water mark beyond the end refuses, and leaves even a torn tail alone', async () => {
     const files = newFiles()
-    await using(files, {}, async (log) => {
-      for (const text of someTexts(5)) await log.append(text)
-    })
-    patchFile(files, 'meta', (bytes) => {
-      bytes.writeUInt32LE(50, 8)
-      bytes.writeUInt32LE(crc32(bytes, 0, 60), 60)
-    })
-    const before = everyFile(files)
-    await assertCode('CORRUPT', openOn(files))
-    assert.deepEqual(everyFile(files), before)
+    const log = await openOn(files, { sync: 'never', clock: new ManualClock() })
+    for (const text of someTexts(5)) await log.append(text)
+    const killed = cloneAll(files)
+    await log.close()
+    const [store] = storesOf(files)
+    resizeFile(killed, store!, readFile(killed, store!).length - 3)
+    writeFile(killed, 'meta.tmp', Buffer.from('left over'))
+    for (const each of [files, killed]) {
+      patchFile(each, 'meta', (bytes) => {
+        bytes.writeUInt32LE(50, 8)
+        bytes.writeUInt32LE(crc32(bytes, 0, 60), 60)
+      })
+      const before = everyFile(each)
+      await assertCode('CORRUPT', openOn(each))
+      assert.deepEqual(everyFile(each), before)
+    }
   })
 })
 

@@ -120,6 +120,29 @@ describe('a sync that fails', () => {
     await log.close()
   })
 
+  it('does so in the background for what is queued already', async () => {
+    const files = newFiles()
+    const clock = new ManualClock()
+    const log = await openOn(files, { sync: { intervalMs: 10 }, clock })
+    await log.append('kernel')
+    const gate = new Gate((op) => op.kind === 'write' && op.path.includes('meta'))
+    files.writeDelay = gate.delay
+    const trim = log.trim(1)
+    await gate.reached()
+    const queued = assertCode('POISONED', log.append('queued behind the trim'))
+    failOn(files, 'datasync', '.store', 'EIO', 1)
+    await clock.advance(20)
+    const from = files.trace().length
+    gate.open()
+    await trim.catch(() => {})
+    await queued
+    assert.deepEqual(
+      traceOf(files, '.store', from).filter((line) => line.startsWith('write')),
+      [],
+    )
+    await log.close()
+  })
+
   it('does so while a segment is sealed', async () => {
     const files = newFiles()
     const log = await openOn(files, { sync: 'never', segmentBytes: 512 })

@@ -11,13 +11,16 @@ import {
   isPending,
   newFiles,
   openOn,
+  readFile,
   settle,
   someTexts,
   storesOf,
   textsOf,
   using,
   worstCrash,
+  writeFile,
 } from './fixtures.ts'
+import { appendTexts, openReplica } from './replica-fixtures.ts'
 
 /** Takes `count` entries, letting the clock go on until they have come. */
 async function take(
@@ -235,6 +238,30 @@ describe('a reader beside a living writer', () => {
     await writer.close()
   })
 
+  it('follows a replica’s commits across its cuts, and never sees what was cut', async () => {
+    for (const cutTo of [12, 17, 30]) {
+      const files = newFiles()
+      const clock = new ManualClock()
+      const writer = await openReplica(files, { clock })
+      const log = await openOn(files, { mode: 'read', clock, pollMs: 5 })
+      const reader = log.read({ follow: true })
+      await appendTexts(writer, someTexts(40))
+      writer.replica.commit(12)
+      assert.deepEqual(await take(reader, 12, clock), someTexts(12))
+      await writer.replica.truncateAfter(cutTo)
+      const later = someTexts(40, 1000)
+      await appendTexts(writer, later, 2)
+      writer.replica.commit(cutTo + 40)
+      const rest = [...someTexts(cutTo).slice(12), ...later]
+      assert.deepEqual(await take(reader, rest.length, clock), rest)
+      await barrierOf(log, clock)
+      assert.deepEqual(await textsOf(log), [...someTexts(12), ...rest])
+      assert.equal((await log.get(cutTo))?.data.toString(), 'entry 1000')
+      await log.close()
+      await writer.close()
+    }
+  })
+
   it('sees entries larger than any chunk', async () => {
     const files = newFiles()
     const clock = new ManualClock()
@@ -273,6 +300,35 @@ describe('a reader beside a living writer', () => {
     await clock.advance(50)
     assert(!(await isPending(next)), 'the reader waits although there is something to see')
     assert(['b', 'IO'].includes((await next) ?? ''), `it said ${await next}`)
+    await log.close()
+    await writer.close()
+  })
+
+  it('looks again when the writer is in the middle of a change', async () => {
+    const files = newFiles()
+    const clock = new ManualClock()
+    const writer = await openOn(files, { clock, segmentBytes: 512 })
+    for (const text of someTexts(30)) await writer.append(text)
+    await clock.advance(1)
+    const log = await openOn(files, { mode: 'read', clock })
+    // Between the listing of the folder and the opening of a store, the store goes away.
+    const [first, second] = storesOf(files)
+    const bytes = readFile(files, second!)
+    let looked = 0
+    files.fault = (op) => {
+      if (op.kind === 'read' && op.path.endsWith(first!) && looked++ === 0) {
+        files.removeSync(`/log/${second}`)
+      }
+      return undefined
+    }
+    const barrier = log.barrier()
+    await settle()
+    assert(looked > 0)
+    writeFile(files, second!, bytes)
+    for (let i = 0; i < 50 && (await isPending(barrier)); i++) await clock.advance(1)
+    await barrier
+    files.fault = undefined
+    assert.deepEqual(await textsOf(log), someTexts(30))
     await log.close()
     await writer.close()
   })

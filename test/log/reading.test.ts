@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { ForgetfulFiles } from 'tidemark/testing'
 import { errnoOf } from '#dist/base/index.js'
+import { sealEntryHeader } from '#dist/log/entry-format.js'
 import {
   assertCode,
   damageEntry,
@@ -10,6 +12,7 @@ import {
   gateOn,
   newFiles,
   openOn,
+  patchFile,
   placesOf,
   someTexts,
   storesOf,
@@ -210,5 +213,38 @@ describe('an entry that is damaged while the log is closed', () => {
       const after = await textsOf(log, { reverse: true, from: hurt + 1 })
       assert.deepEqual(after, someTexts(59 - hurt, hurt + 1).toReversed())
     })
+  })
+})
+
+describe('an entry that is sound but out of place', () => {
+  /** Seals the header of one entry of ten again, with another offset or term. */
+  async function misplaced(change: { lsn?: number; term?: number }): Promise<ForgetfulFiles> {
+    const files = newFiles()
+    for (let opening = 0; opening < 2; opening++) {
+      await using(files, {}, (log) => log.appendBatch(someTexts(5, 5 * opening)))
+    }
+    const [store] = storesOf(files)
+    const { position, lsn, witness } = placesOf(files, store!)[7]!
+    patchFile(files, store!, (bytes) => {
+      if (change.term !== undefined) bytes.writeUInt32LE(change.term, position + 16)
+      sealEntryHeader(bytes, position, change.lsn ?? lsn, witness, bytes.readUInt32LE(8))
+    })
+    return files
+  }
+
+  it('is not believed', async () => {
+    for (const change of [{ lsn: 6 }, { lsn: 8 }, { lsn: 1000 }, { term: 1 }]) {
+      const files = await misplaced(change)
+      await using(files, {}, async (log) => {
+        const seen: string[] = []
+        const error = await assertCode('CORRUPT', async () => {
+          for await (const entry of log.read()) seen.push(entry.data.toString())
+        })
+        assert.equal(error.details.offset, 7)
+        assert.deepEqual(seen, someTexts(7))
+        await assertCode('CORRUPT', log.get(7))
+        await assertCode('CORRUPT', textsOf(log, { reverse: true }))
+      })
+    }
   })
 })

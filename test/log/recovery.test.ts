@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { cloneAll, type ForgetfulFiles, ManualClock } from 'tidemark/testing'
+import { cloneAll, extremeImages, type ForgetfulFiles, ManualClock } from 'tidemark/testing'
 import { crc32 } from '#dist/base/index.js'
 import { sealEntryHeader, writeEntryFields } from '#dist/log/entry-format.js'
 import {
   assertCode,
   ENTRY_HEADER_BYTES,
   everyFile,
+  gateOn,
   newFiles,
   openOn,
   type Place,
@@ -364,6 +365,31 @@ describe('damage that is proven', () => {
     const store = lastStore(files)
     resizeFile(files, store, readFile(files, store).length + 1000)
     await assertOpens(files, someTexts(5))
+  })
+})
+
+describe('the marks file', () => {
+  it('never speaks of what is not synced', async () => {
+    for (const sync of ['always', 'never'] as const) {
+      const files = newFiles()
+      const clock = new ManualClock()
+      const log = await openOn(files, { ...VERBOSE, clock, sync })
+      await log.append('first')
+      const gate = gateOn(files, 'datasync', '.store')
+      const append = sync === 'always' ? log.append('second') : log.flush()
+      await gate.reached()
+      // A timer of before fires while the sync is under way.
+      await clock.advance(10)
+      for (const { files: image } of extremeImages(files)) {
+        await using(image, VERBOSE, async (left) => {
+          assert.deepEqual(await textsOf(left), ['first', 'second'].slice(0, left.highWaterMark))
+          if (sync === 'always') assert(left.highWaterMark >= 1)
+        })
+      }
+      gate.open()
+      await append
+      await log.close()
+    }
   })
 })
 

@@ -146,19 +146,44 @@ describe('truncateAfter', () => {
   })
 
   it('leaves no sight of what was cut, in any memory', async () => {
-    const files = newFiles()
-    const log = await filled(files)
-    log.replica.commit(15)
-    for (let i = 0; i < 15; i++) await log.get(i)
-    await entriesOf(log, { reverse: true })
-    await log.replica.truncateAfter(15)
-    await appendTexts(log, someTexts(25, 500), 2)
-    log.replica.commit(COUNT)
-    const texts = [...someTexts(15), ...someTexts(25, 500)]
-    assert.deepEqual(await textsOf(log), texts)
-    assert.deepEqual(await textsOf(log, { reverse: true }), texts.toReversed())
-    for (let i = 0; i < COUNT; i++) assert.equal((await log.get(i))?.data.toString(), texts[i])
-    await log.close()
+    for (const indexIntervalBytes of [1, 150, 4096]) {
+      const files = newFiles()
+      const log = await openReplica(files, { indexIntervalBytes })
+      await appendTexts(log, someTexts(COUNT))
+      log.replica.commit(15)
+      for (let i = 0; i < 15; i++) await log.get(i)
+      await entriesOf(log, { reverse: true })
+      await log.replica.truncateAfter(15)
+      const texts = [...someTexts(15), ...someTexts(25, 500)]
+      const look = async (each: Log) => {
+        assert.deepEqual(await textsOf(each), texts)
+        assert.deepEqual(await textsOf(each, { reverse: true }), texts.toReversed())
+        for (let i = 0; i < COUNT; i++) {
+          assert.equal((await each.get(i))?.data.toString(), texts[i])
+        }
+      }
+      for (let i = 0; i < 15; i++) assert.equal((await log.get(i))?.data.toString(), texts[i])
+      await appendTexts(log, someTexts(25, 500), 2)
+      log.replica.commit(COUNT)
+      await look(log)
+      await log.close()
+      await usingReplica(files, { indexIntervalBytes }, look)
+    }
+  })
+
+  it('makes what is kept durable, whatever the policy', async () => {
+    for (const cut of [0, 3, 13, 25, 39]) {
+      const files = newFiles()
+      const log = await openReplica(files, { sync: 'never', segmentBytes: 2 ** 20 })
+      await appendTexts(log, someTexts(COUNT))
+      await log.replica.truncateAfter(cut)
+      assert.equal(log.replica.syncedMark, cut)
+      await usingReplica(worstCrash(files), {}, async (left) => {
+        assert.deepEqual(left.replica.damage, [])
+        await assertHolds(left, lines(someTexts(cut), 0, 1))
+      })
+      await log.close()
+    }
   })
 
   it('does not disturb those who follow', async () => {
@@ -269,6 +294,7 @@ describe('reset', () => {
         [log.lowWaterMark, log.highWaterMark, log.replica.endOffset],
         [offset, offset, offset],
       )
+      assert.equal(log.replica.syncedMark, offset)
       assert.equal(storesOf(files).length, 1)
       assert.equal(await log.get(5), undefined)
       await assertCode('TRIMMED', log.read({ from: 5 }).next())

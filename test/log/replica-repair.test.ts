@@ -200,6 +200,25 @@ describe('a replica’s damage', () => {
     })
   })
 
+  it('does not let a torn tail of the same term come back behind what is appended', async () => {
+    const files = newFiles()
+    const log = await openReplica(files, { ...ONE_SEGMENT, sync: 'never' })
+    await appendTexts(log, ['a', 'b', 'the same length', 'nobody was promised this'])
+    const left = cloneAll(files)
+    await log.close()
+    left.removeSync('/log/marks')
+    const [store] = storesOf(left)
+    damageEntry(left, placesOf(left, store!)[2]!)
+    const again = await openReplica(left, { ...ONE_SEGMENT, sync: 'never' })
+    await appendTexts(again, ['THE SAME LENGTH'])
+    const killed = cloneAll(left)
+    await again.close()
+    await usingReplica(killed, ONE_SEGMENT, async (last) => {
+      assert.deepEqual(last.replica.damage, [])
+      await assertHolds(last, lines(['a', 'b', 'THE SAME LENGTH'], 0, 1))
+    })
+  })
+
   it('of a whole segment or the meta file refuses even a replica', async () => {
     const files = newFiles()
     await usingReplica(files, {}, (log) => appendTexts(log, someTexts(40)))

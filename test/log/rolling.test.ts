@@ -17,6 +17,7 @@ import {
   using,
   worstCrash,
 } from './fixtures.ts'
+import { appendTexts, openReplica, usingReplica } from './replica-fixtures.ts'
 
 /** Base offset, as a store's name says it. */
 function baseOf(store: string): number {
@@ -54,6 +55,20 @@ describe('rolling by size', () => {
         for (let i = 0; i < 3; i++) await log.append(Buffer.alloc(length))
       })
       assert.deepEqual(storesOf(files).map(baseOf), bases, `entries of ${length} bytes`)
+    }
+  })
+
+  it('counts headers and data of all that lies in it', async () => {
+    // Two entries that fill the segment together, or miss it by one byte.
+    for (const [second, bases] of [
+      [184, [0]],
+      [185, [0, 1]],
+    ] as const) {
+      const files = newFiles()
+      await using(files, { segmentBytes: 512 }, async (log) => {
+        await Promise.all([log.append(Buffer.alloc(184)), log.append(Buffer.alloc(second))])
+      })
+      assert.deepEqual(storesOf(files).map(baseOf), bases)
     }
   })
 
@@ -337,6 +352,56 @@ describe('an index file', () => {
       rewrite(files, name, contents[(i + 1) % contents.length]!)
     })
     await assertSame(files)
+  })
+
+  it('of another segment is not believed, even if that is as long', async () => {
+    const files = newFiles()
+    const sizes = [
+      [300, 20, 20],
+      [20, 20, 300],
+    ]
+    await using(files, { segmentBytes: 600, indexIntervalBytes: 1 }, async (log) => {
+      for (const batch of sizes) await log.appendBatch(batch.map((size) => Buffer.alloc(size)))
+    })
+    const [first, second] = namesOf(files, '.index')
+    const contents = [readFile(files, first!), readFile(files, second!)]
+    assert.equal(
+      contents[0]!.readUInt32LE(12),
+      contents[1]!.readUInt32LE(12),
+      'they cover the same',
+    )
+    rewrite(files, first!, contents[1]!)
+    rewrite(files, second!, contents[0]!)
+    await using(files, { indexIntervalBytes: 1 }, async (log) => {
+      for (const [offset, size] of sizes.flat().entries()) {
+        assert.equal((await log.get(offset))?.data.length, size)
+      }
+    })
+  })
+
+  it('that covers more than is left after a cut is not believed', async () => {
+    const files = newFiles()
+    const settings = { segmentBytes: 700, indexIntervalBytes: 150 }
+    const log = await openReplica(files, settings)
+    await appendTexts(log, someTexts(40))
+    const before = new Map(namesOf(files, '.index').map((name) => [name, readFile(files, name)]))
+    assert(before.size > 1)
+    const cut = Number([...before.keys()][1]!.slice(0, 20)) + 5
+    await log.replica.truncateAfter(cut)
+    await appendTexts(log, someTexts(20, 500), 2)
+    log.replica.commit(cut + 20)
+    await log.close()
+    for (const [name, bytes] of before) {
+      if (files.existsSync(`/log/${name}`)) rewrite(files, name, bytes)
+    }
+    const texts = [...someTexts(cut), ...someTexts(20, 500)]
+    await usingReplica(files, settings, async (again) => {
+      for (const [offset, text] of texts.entries()) {
+        assert.equal((await again.get(offset))?.data.toString(), text)
+      }
+      assert.deepEqual(await textsOf(again), texts)
+      assert.deepEqual(await textsOf(again, { reverse: true }), texts.toReversed())
+    })
   })
 
   it('that is older than its store is not believed', async () => {

@@ -5,6 +5,7 @@ import { appendEach, type ContractSuite, entriesOf, patternBytes, someTexts } fr
 /** Offsets, order, atomic batches, and that what went in comes out. */
 export function appendContract(suite: ContractSuite): void {
   orderContract(suite)
+  concurrencyContract(suite)
   fieldContract(suite)
   dataContract(suite)
 }
@@ -41,6 +42,18 @@ function orderContract(suite: ContractSuite): void {
     assert.equal((await entriesOf(log))[0]?.data.toString(), 'only')
   })
 
+  suite.test('terms never decrease', async (log) => {
+    await appendEach(log, someTexts(3))
+    await log.appendBatch(someTexts(3))
+    let last = 0
+    for (const entry of await entriesOf(log)) {
+      assert(entry.term >= last, `term ${entry.term} follows ${last}`)
+      last = entry.term
+    }
+  })
+}
+
+function concurrencyContract(suite: ContractSuite): void {
   suite.test('256 appends at once get distinct offsets in the order of the calls', async (log) => {
     const texts = someTexts(256)
     const settled: number[] = []
@@ -77,16 +90,6 @@ function orderContract(suite: ContractSuite): void {
     )
     const texts = (await entriesOf(log)).map((entry) => entry.data.toString())
     assert.deepEqual(texts, ['a', 'b', 'c', 'd', 'e', 'f', 'g'])
-  })
-
-  suite.test('terms never decrease', async (log) => {
-    await appendEach(log, someTexts(3))
-    await log.appendBatch(someTexts(3))
-    let last = 0
-    for (const entry of await entriesOf(log)) {
-      assert(entry.term >= last, `term ${entry.term} follows ${last}`)
-      last = entry.term
-    }
   })
 }
 

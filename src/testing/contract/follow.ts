@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { nodeClock } from '../../io/index.ts'
 import { appendEach, type ContractLog, type ContractSuite, someTexts } from './suite.ts'
+
+/** Lets a moment pass, so that whoever waits really waits. */
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    nodeClock.after(ms, resolve, true)
+  })
+}
 
 /** Takes `count` entries of a reader. */
 async function take(reader: ReturnType<ContractLog['read']>, count: number): Promise<string[]> {

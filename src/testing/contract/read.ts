@@ -7,6 +7,7 @@ export function readContract(suite: ContractSuite): void {
   reverseContract(suite)
   getContract(suite)
   iteratorContract(suite)
+  concurrencyContract(suite)
 }
 
 async function offsetsOf(
@@ -188,7 +189,9 @@ function iteratorContract(suite: ContractSuite): void {
     }
     assert.deepEqual(await offsetsOf(log), at)
   })
+}
 
+function concurrencyContract(suite: ContractSuite): void {
   suite.test('readers at the same time do not disturb each other', async (log) => {
     const at = await appendEach(log, someTexts(64))
     const all = await Promise.all(

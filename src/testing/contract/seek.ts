@@ -60,4 +60,19 @@ export function seekContract(suite: ContractSuite): void {
     assert.equal((await next).value?.data.toString(), '30')
     await reader.return()
   })
+
+  suite.testPart(
+    part,
+    'waits, when it follows, for the first entry that is not older',
+    async (log) => {
+      await appendTimes(log, [10, 20])
+      await log.barrier()
+      const reader = log.read({ fromTimestamp: 100, follow: true })
+      const next = reader.next()
+      await appendTimes(log, [30, 100, 5])
+      assert.equal((await next).value?.data.toString(), '100')
+      assert.equal((await reader.next()).value?.data.toString(), '5')
+      await reader.return()
+    },
+  )
 }

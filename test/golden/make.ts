@@ -1,0 +1,16 @@
+// Writes the golden files of the current format: `node build/test/golden/make.js`. They are made once
+// for each format version. A difference in them is a change of the format, which needs a new version.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { dump, readFolder } from './dump.ts'
+import { FOLDER, SPECIMENS } from './specimens.ts'
+
+const folder = fileURLToPath(new URL('../../../test/golden/v1/', import.meta.url))
+mkdirSync(folder, { recursive: true })
+for (const [name, make] of Object.entries(SPECIMENS)) {
+  const { files, contents } = await make()
+  writeFileSync(`${folder}${name}.txt`, dump(readFolder(files, FOLDER)))
+  writeFileSync(`${folder}${name}.json`, `${JSON.stringify(contents, undefined, 2)}\n`)
+  process.stdout.write(`${folder}${name}.txt, ${contents.entries.length} entries\n`)
+}
