@@ -134,6 +134,7 @@ function* fail(w: WriterState, group: Group, done: number, error: unknown): Step
   } else {
     reason = writeError(w, error)
     yield* rollBack(w, error)
+    if (w.poison) reason = w.poison
   }
   group.settle(done, group.batchCount, reason)
   const waiting = w.pending

@@ -1,6 +1,7 @@
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { type FileLock, type Files, type LockHolder, nodeFiles } from '../io/index.ts'
+import { makeFolderDurably } from './folder-snapshots.ts'
 import { LOCK_NAME } from './names.ts'
 
 /**
@@ -22,7 +23,7 @@ export class FolderLock {
   static async acquire(folder: string, options: { files?: Files } = {}): Promise<FolderLock> {
     const files = options.files ?? nodeFiles
     const absolute = resolve(folder)
-    files.makeFolderSync(absolute)
+    await makeFolderDurably(files, absolute)
     return new FolderLock(absolute, lockFolder(files, absolute))
   }
 

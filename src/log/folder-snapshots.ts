@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { TidemarkError } from '../base/index.ts'
+import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import type { File, Files } from '../io/index.ts'
 import type { Snapshots } from './commit-log.ts'
 import { removeIfThere } from './file-steps.ts'
@@ -16,6 +16,7 @@ import {
   frameCrc,
   frameLength,
   SNAPSHOT_HEADER_BYTES,
+  snapshotHeaderCrc,
 } from './snapshot-format.ts'
 
 const SNAPSHOT_NAME = /^(\d{20})\.snapshot$/
@@ -38,7 +39,7 @@ export class FolderSnapshots implements Snapshots {
     if (!this.#files.existsSync(this.#folder)) return []
     const names = this.#files.listSync(this.#folder).map((name) => SNAPSHOT_NAME.exec(name))
     const offsets = names.flatMap((match) => (match ? [Number(match[1])] : []))
-    return offsets.sort((a, b) => a - b)
+    return offsets.filter((offset) => offset <= OFFSET_MAX).sort((a, b) => a - b)
   }
 
   async write(
@@ -53,9 +54,18 @@ export class FolderSnapshots implements Snapshots {
       // Two may be written at the same time, also for one offset: the later rename wins.
       const temporary = `${path}.${this.#written++}${TEMPORARY_SUFFIX}`
       await this.#writeFile(temporary, offset, chunks)
-      this.#files.renameSync(temporary, path)
+      this.#rename(temporary, path)
       await this.#files.syncDirectory(this.#folder)
     })
+  }
+
+  #rename(temporary: string, path: string): void {
+    try {
+      this.#files.renameSync(temporary, path)
+    } catch (error) {
+      removeIfThere(this.#files, temporary)
+      throw error
+    }
   }
 
   async #writeFile(
@@ -129,7 +139,7 @@ async function writeFrames(
   const header = encodeSnapshotHeader(offset)
   await file.write(header, 0)
   let position = header.length
-  let crc = frameChecksum(header)
+  let crc = snapshotHeaderCrc(header)
   const put = async (data: Uint8Array) => {
     const frame = encodeFrame(data, crc)
     crc = frameChecksum(frame)
@@ -147,10 +157,17 @@ async function writeFrames(
 async function* readFrames(file: File, path: string, offset: number): AsyncGenerator<Uint8Array> {
   const header = new Uint8Array(SNAPSHOT_HEADER_BYTES)
   const result = decodeSnapshotHeader(header.subarray(0, await file.read(header, 0)))
-  if ('problem' in result) throw corrupt(path, 0, result.problem)
+  if ('problem' in result) {
+    if (result.version === undefined) throw corrupt(path, 0, result.problem)
+    throw new TidemarkError(
+      'UNSUPPORTED_VERSION',
+      `the snapshot ${path} has version ${result.version}, which this release does not know; use a newer release`,
+      { file: path },
+    )
+  }
   if (result.offset !== offset) throw corrupt(path, 0, `it is for offset ${result.offset}`)
   let position = SNAPSHOT_HEADER_BYTES
-  let crc = frameChecksum(header)
+  let crc = snapshotHeaderCrc(header)
   for (;;) {
     const head = new Uint8Array(FRAME_HEADER_BYTES)
     if ((await file.read(head, position)) < head.length) throw corrupt(path, position, 'ends here')

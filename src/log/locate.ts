@@ -1,9 +1,9 @@
 import { TidemarkError } from '../base/index.ts'
-import type { Cursor } from './decode.ts'
+import { type Cursor, corruptEntry } from './decode.ts'
 import type { LogView } from './log-view.ts'
 import { segmentAt } from './segment.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
-import { scanEntries } from './segment-scan.ts'
+import { scanEntries, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 
 /** A cursor at or shortly before `offset`: at the last index point that is not behind it. */
@@ -50,22 +50,28 @@ export function* seekTimestamp(view: LogView, timestamp: number): Steps<number> 
     const segment = segments[i]!
     const index = yield* view.files.index(segment)
     const point = index.floorTime(timestamp)
-    if (point < 0) continue
-    const start = {
-      offset: segment.base + index.lsnAt(point),
-      position: index.positionAt(point),
-      term: 0,
-    }
+    const start =
+      point < 0
+        ? segmentStart(segment)
+        : { offset: segment.base + index.lsnAt(point), position: index.positionAt(point), term: 0 }
     let found: number | undefined
     const file = view.files.acquire(segment)
     try {
-      yield* scanEntries(file, segment, start, segment.endPosition, (header) => {
+      const scan = yield* scanEntries(file, segment, start, segment.endPosition, (header) => {
         const offset = segment.base + header.lsn
         if (offset >= highWaterMark) return false
         if (header.timestamp < timestamp || offset + header.count <= lowWaterMark) return true
         found = offset
         return false
       })
+      // Behind damage there may be an entry that is wanted: it must not be stepped over in silence.
+      if (
+        found === undefined &&
+        scan.bad &&
+        scan.bad.offset < Math.min(highWaterMark, segment.endOffset)
+      ) {
+        throw corruptEntry({ segment, ...scan.bad, term: 0 }, scan.bad.problem)
+      }
     } finally {
       view.files.release(segment)
     }

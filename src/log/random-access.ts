@@ -1,3 +1,4 @@
+import { TidemarkError } from '../base/index.ts'
 import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
@@ -7,6 +8,7 @@ import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import type { Segment } from './segment.ts'
 import { segmentAt } from './segment.ts'
+import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 import { SpanCache } from './span-cache.ts'
 import { finish } from './steps.ts'
 
@@ -65,7 +67,10 @@ export class RandomAccess<T> {
     return this.#pick(segment, index, point, span, offset)
   }
 
-  /** Reads the stretch from `point` to the next one and checks every entry in it. */
+  /**
+   * Reads the stretch from `point` to the next one and checks the wanted entry. A stretch in which
+   * every entry is sound is kept: damage to a neighbour hurts nobody else.
+   */
   async #load(
     segment: Segment,
     index: OffsetIndex,
@@ -73,21 +78,24 @@ export class RandomAccess<T> {
     offset: number,
   ): Promise<Buffer> {
     const isWhole = point + 1 < index.count
-    const position = index.positionAt(point)
+    const position = index.count === 0 ? SEGMENT_HEADER_BYTES : index.positionAt(point)
     const stop = isWhole ? index.positionAt(point + 1) : segment.endPosition
-    const cursor: Cursor = { segment, offset: segment.base + index.lsnAt(point), position, term: 0 }
+    const start: Cursor = { segment, offset: segment.base + index.lsnAt(point), position, term: 0 }
     const span = Buffer.allocUnsafeSlow(stop - position)
     const file = this.#view.files.acquire(segment)
     try {
       const count = await file.read(span, position)
-      const to = isWhole ? segment.base + index.lsnAt(point + 1) : offset + 1
-      const need = decodeEntries(span.subarray(0, count), cursor, 0, to, () => undefined, [])
+      const bytes = span.subarray(0, count)
+      const cursor = { ...start }
+      const need = decodeEntries(bytes, cursor, offset, offset + 1, () => undefined, [])
       if (need > 0) throw corruptEntry(cursor, 'the store ends before the entry does')
+      if (isWhole && isSound(bytes, { ...start }, segment.base + index.lsnAt(point + 1))) {
+        this.#cache.set(segment, point, span)
+      }
+      return span
     } finally {
       this.#view.files.release(segment)
     }
-    if (isWhole) this.#cache.set(segment, point, span)
-    return span
   }
 
   /** Hops to the entry in a stretch that has been checked. */
@@ -115,5 +123,15 @@ export class RandomAccess<T> {
     const data = span.subarray(start, start + length)
     const owned = this.#copies ? Buffer.from(data) : data
     return { offset, term, type, timestamp, count, data: this.#codec.decode(owned) }
+  }
+}
+
+/** True if every entry from the cursor up to the offset `to` is whole. */
+function isSound(bytes: Buffer, cursor: Cursor, to: number): boolean {
+  try {
+    return decodeEntries(bytes, cursor, 0, to, () => undefined, []) === 0
+  } catch (error) {
+    if (error instanceof TidemarkError && error.code === 'CORRUPT') return false
+    throw error
   }
 }

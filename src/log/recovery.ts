@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { errnoOf, invariant, MIB, TidemarkError } from '../base/index.ts'
 import type { File, Files } from '../io/index.ts'
 import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
@@ -124,15 +124,16 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   } else {
     // Names that this process can see may not be on the disk, if the last one died before its sync.
     yield syncFolderStep(files, folder)
-    damage = yield* restoreTail(settings, folder, active, size, found.proven)
+    const low = lowMarks(found).lowWaterMark
+    damage = yield* restoreTail(settings, folder, active, { size, proven: found.proven, low })
     if (meta.clean || !files.existsSync(join(folder, META_NAME))) {
       yield* writeMeta(files, folder, { ...meta, clean: undefined })
     }
   }
-  removeDead({ folder, settings }, chain.dead)
   const low = lowMarks(found)
   const end = active.endOffset
   checkLow(folder, low.lowWaterMark, end)
+  removeDead({ folder, settings }, chain.dead)
   const marked = isClean
     ? meta.clean!.highWaterMark
     : (readMarks(files, folder)?.highWaterMark ?? 0)
@@ -176,6 +177,8 @@ function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
     priorTimestamp: 0,
   })
   yield* writeMeta(files, folder, { ...FRESH_META, isReplica: settings.replica })
+  // The folder may have been made by someone who did not sync its name.
+  yield syncFolderStep(files, dirname(folder))
   const marks = { lowWaterMark: 0, lowTerm: 0, highWaterMark: 0 }
   return { segments: [segment], ...marks, clean: undefined, damage: [] }
 }
@@ -198,17 +201,25 @@ function* restoreTail(
   settings: LogSettings,
   folder: string,
   active: Segment,
-  size: number,
-  proven: number,
+  known: { readonly size: number; readonly proven: number; readonly low: number },
 ): Steps<DamagedRange[]> {
   const index = new OffsetIndex(settings.indexIntervalBytes)
   const file = openStore(settings, active)
   try {
-    const tail = yield* examineTail(file, active, segmentStart(active), size, proven, index)
+    const tail = yield* examineTail(
+      file,
+      active,
+      segmentStart(active),
+      known.size,
+      known.proven,
+      index,
+    )
     const [first] = tail.damage
     if (first && !settings.replica) {
       throw damageError(folder, { ...first, file: active.name })
     }
+    // The last look before anything is changed.
+    checkLow(folder, known.low, tail.endOffset)
     active.endOffset = tail.endOffset
     active.endPosition = tail.endPosition
     active.lastTerm = tail.lastTerm

@@ -56,6 +56,7 @@ export function* roll(w: WriterState): Steps {
   w.segments = [...w.segments, next]
   w.marks.changed()
   yield* writeIndex(w, sealed)
+  sealed.endWhere(next.header)
   w.files.admit(sealed)
 }
 

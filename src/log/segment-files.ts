@@ -2,10 +2,16 @@ import { errnoOf, invariant, TidemarkError } from '../base/index.ts'
 import type { File, Files } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES } from './entry-format.ts'
 import { readWholeSync } from './file-steps.ts'
-import { decodeIndex, INDEX_HEADER_BYTES, INDEX_POINT_BYTES } from './index-format.ts'
+import {
+  decodeIndex,
+  INDEX_HEADER_BYTES,
+  INDEX_POINT_BYTES,
+  type IndexImage,
+} from './index-format.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
 import type { Segment } from './segment.ts'
+import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 import { scanEntries, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 
@@ -98,7 +104,9 @@ export class SegmentFiles {
     if (made.coveredBytes !== endPosition) yield* this.#extend(segment, made, endOffset)
     if (indexedOffset !== undefined) segment.indexedOffset = endOffset
     segment.index ??= made
-    return segment.index
+    const known = segment.index
+    if (segment.isSealed) this.admit(segment)
+    return known
   }
 
   /** Notes that a sealed segment's index may be dropped when memory is short. */
@@ -124,7 +132,7 @@ export class SegmentFiles {
     const bytes = readWholeSync(this.#files, segment.indexPath, limit)
     const image = bytes && decodeIndex(bytes)
     if (!image || image.segmentId !== segment.id) return undefined
-    if (image.coveredBytes !== segment.endPosition) return undefined
+    if (image.coveredBytes !== segment.endPosition || !fits(image, segment)) return undefined
     return new OffsetIndex(this.#intervalBytes, image)
   }
 
@@ -149,4 +157,17 @@ export class SegmentFiles {
       this.release(segment)
     }
   }
+}
+
+/** True if the points of an index are in order and lie in the segment. */
+function fits(image: IndexImage, segment: Segment): boolean {
+  const { count, lsns, positions } = image
+  for (let i = 1; i < count; i++) {
+    if (lsns[i]! <= lsns[i - 1]! || positions[i]! <= positions[i - 1]!) return false
+  }
+  if (count === 0) return segment.isEmpty
+  const isInside = segment.base + lsns[count - 1]! < segment.endOffset
+  return (
+    isInside && positions[0] === SEGMENT_HEADER_BYTES && positions[count - 1]! < segment.endPosition
+  )
 }

@@ -27,6 +27,9 @@ export class Segment {
    */
   indexedOffset: number | undefined
 
+  /** True once a successor has taken over: nothing is added any more. */
+  isSealed = false
+
   constructor(folder: string, header: SegmentHeader) {
     this.header = header
     this.storePath = join(folder, storeName(header.base, header.id))
@@ -55,6 +58,7 @@ export class Segment {
 
   /** Sets how far the segment reaches from what its successor recorded when it took over. */
   endWhere(successor: SegmentHeader): void {
+    this.isSealed = true
     this.endOffset = successor.base
     this.endPosition = successor.predecessorEnd
     this.lastTerm = successor.previousTerm

@@ -20,13 +20,20 @@ export function encodeSnapshotHeader(offset: number): Uint8Array {
   return b
 }
 
-/** The offset that the snapshot is for, or a phrase that says what is wrong. */
-export function decodeSnapshotHeader(b: Uint8Array): { offset: number } | { problem: string } {
+/** The checksum of a header, which that of the first frame continues. */
+export function snapshotHeaderCrc(b: Uint8Array): number {
+  return getU32(b, 20)
+}
+
+/** The offset that the snapshot is for, or a phrase that says what is wrong; `version` if it is newer. */
+export function decodeSnapshotHeader(
+  b: Uint8Array,
+): { offset: number } | { problem: string; version?: number } {
   if (b.length < SNAPSHOT_HEADER_BYTES) return { problem: `only ${b.length} bytes of header` }
   if (getU32(b, 0) !== MAGIC) return { problem: 'not a Tidemark snapshot (wrong magic)' }
   if (getU32(b, 20) !== crc32(b, 0, 20)) return { problem: 'header checksum' }
   const version = getU16(b, 4)
-  if (version !== SNAPSHOT_VERSION) return { problem: `snapshot version ${version}` }
+  if (version !== SNAPSHOT_VERSION) return { problem: `snapshot version ${version}`, version }
   return { offset: getU64(b, 8) }
 }
 

@@ -8,7 +8,7 @@ const ASYNC_WRITE_BYTES = 256 * KIB
 /** A blocking write that took longer than this shows memory pressure... */
 const SLOW_WRITE_MS = 2
 /** ...and for so long afterwards every write goes through the thread pool. */
-const PRESSURE_MS = 1000
+const PRESSURE_MS = 20
 
 /** Space is reserved in steps as large as what was written until now, within these bounds. */
 const RESERVE_BYTES_MIN = 16 * KIB

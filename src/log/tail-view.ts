@@ -18,6 +18,8 @@ import { examineTail } from './tail.ts'
 const ATTEMPTS_MAX = 20
 /** So long without news, and a reader that follows asks whether the writer still lives. */
 const SILENCE_MS = 200
+/** Marks follow an acknowledgement within a millisecond or two, unless the writer's process stands still. */
+const BARRIER_MS_MAX = 1000
 
 /**
  * A log as a process sees it that does not write it. While a writer lives, its marks file says what
@@ -67,10 +69,13 @@ export class TailView implements LogView {
 
   /**
    * What is acknowledged is in the store, and the marks get there a moment later. So this waits until
-   * they have passed the end that the store has now, or until that end was taken back.
+   * they have passed the end that the store has now, or until that end was taken back. What a writer
+   * has written and says nothing of for a while was not acknowledged: its disk is slow, or it is poisoned.
    */
   async barrier(): Promise<void> {
-    for (;;) {
+    const { clock } = this.settings
+    const begun = clock.monotonic()
+    while (clock.monotonic() - begun <= BARRIER_MS_MAX) {
       await this.refresh()
       if (this.#isReplica || this.isClosed || !this.#writerLives()) return
       const end = await this.#writtenEnd()

@@ -30,12 +30,12 @@ export function oneOf<T>(random: Random, choices: readonly T[]): T {
   return choices[below(random, choices.length)]!
 }
 
-/** Runs `count` cases. What a case does must follow from its random source alone. */
+/** Runs `count` cases, and says how many. What a case does must follow from its random source alone. */
 export async function runCases(
   t: TestContext,
   count: number,
   run: (one: Case) => void | Promise<void>,
-): Promise<void> {
+): Promise<number> {
   const watch = new Watch(t.name)
   const guard = guardAllocations()
   const [first, last] = only === undefined ? [0, count * times] : [only, only + 1]
@@ -71,6 +71,7 @@ export async function runCases(
   t.diagnostic(
     `seed ${seed}: ${last - first} cases in ${took} s, the slowest ${slowest.toFixed(0)} ms`,
   )
+  return last - first
 }
 
 /**

@@ -134,6 +134,26 @@ describe('the marks file is evidence', () => {
     })
   }
 
+  for (const [what, left] of [
+    ['a store that was cut back to its header', (b: Uint8Array) => b.slice(0, 64)],
+    ['no store', () => undefined],
+  ] as const) {
+    it(`a marks file beside ${what}, and no meta file, is not a log that was never made`, async () => {
+      const files = await changed(killedLog, (contents) => {
+        contents.delete('meta')
+        for (const [name, bytes] of contents) {
+          if (!name.endsWith('.store')) continue
+          const rest = left(bytes)
+          if (rest) contents.set(name, rest)
+          else contents.delete(name)
+        }
+      })
+      await expectRefusal(files)
+      await assert.rejects(open(files, { mode: 'read' }), isCorrupt)
+      assert.equal((await verifyLog(FOLDER, { files })).sound, false)
+    })
+  }
+
   it('that of a dead writer does not speak for one that is still recovering', async () => {
     const { files } = await closedLog()
     const clock = new ManualClock()

@@ -241,7 +241,8 @@ describe('what appendSync has overtaken and fails late', () => {
     await log.append('first')
     const gate = gateOn(files, 'write', '.store')
     const append = log.append(LARGE)
-    const rejected = assertCode('IO', append)
+    // Not IO: what could land late may be found by the next opening.
+    const rejected = assertCode('POISONED', append)
     await gate.reached()
     failOn(files, 'write', '.store', 'ENOSPC', 1)
     await assertCode('POISONED', () => log.appendSync('urgent'))
@@ -259,7 +260,7 @@ describe('what appendSync has overtaken and fails late', () => {
 
 describe('appendSync among appends', () => {
   it('keeps order and safety in any interleaving', async () => {
-    for (let seed = 1; seed <= 150; seed++) {
+    for (let seed = 1; seed <= 80; seed++) {
       const random = seededRandom(seed)
       const below = (n: number) => random.uint32() % n
       const files = newFiles()

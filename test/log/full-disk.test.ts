@@ -199,36 +199,29 @@ describe('a full disk', () => {
     }
   })
 
-  it('poisons if even the rolling back fails', async () => {
-    const files = newFiles()
-    const log = await openOn(files)
-    await log.append('safe')
-    files.fault = (op) => {
-      if (op.kind === 'write' && op.path.endsWith('.store')) return { short: 20 }
-      return op.kind === 'truncate' ? errnoError('EIO', 'truncate', op.path) : undefined
-    }
-    await assertFull(log.append('a'))
-    files.fault = undefined
-    await assertCode('POISONED', log.append('b'))
-    assert.deepEqual(await textsOf(log), ['safe'])
-    await log.close()
-    await using(files, {}, async (again) => assert.deepEqual(await textsOf(again), ['safe']))
-  })
-
-  it('poisons if the rolling back cannot be synced', async () => {
-    const files = newFiles()
-    const log = await openOn(files)
-    await log.append('safe')
-    files.fault = (op) => {
-      if (op.kind === 'write' && op.path.endsWith('.store')) return { short: 20 }
-      return op.kind === 'datasync' ? errnoError('EIO', 'datasync', op.path) : undefined
-    }
-    await assertFull(log.append('a'))
-    files.fault = undefined
-    await assertCode('POISONED', log.append('b'))
-    await log.close()
-    await using(files, {}, async (again) => assert.deepEqual(await textsOf(again), ['safe']))
-  })
+  for (const kind of ['truncate', 'datasync'] as const) {
+    it(`poisons if even the rolling back fails, by its ${kind}`, async () => {
+      for (const short of [0, 20, 41]) {
+        const files = newFiles()
+        const log = await openOn(files)
+        await log.append('safe')
+        files.fault = (op) => {
+          if (op.kind === 'write' && op.path.endsWith('.store')) return { short }
+          return op.kind === kind ? errnoError('EIO', kind, op.path) : undefined
+        }
+        // Not IO, which says that nothing was kept: the whole entry may be there, and come back.
+        const error = await assertCode('POISONED', log.append('a'))
+        assert.equal(errnoOf(error.cause), 'ENOSPC')
+        files.fault = undefined
+        await assertCode('POISONED', log.append('b'))
+        assert.deepEqual(await textsOf(log), ['safe'])
+        await log.close()
+        await using(files, {}, async (again) => {
+          assert.deepEqual((await textsOf(again)).slice(0, 1), ['safe'])
+        })
+      }
+    })
+  }
 })
 
 describe('a disk that is full when something is created', () => {
