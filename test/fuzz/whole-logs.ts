@@ -39,7 +39,7 @@ for (const [name, make] of specimens) {
       const { files, contents, dead } = await make()
       const original = readFolder(files, FOLDER)
       let reports = 0
-      await runCases(t, 500, async ({ random, guard }) => {
+      const count = await runCases(t, 500, async ({ random, guard }) => {
         const changed = copyContents(original)
         const mutations: Mutation[] = []
         for (let i = below(random, 4); i >= 0; i--) mutations.push(mutate(random, changed))
@@ -53,7 +53,7 @@ for (const [name, make] of specimens) {
         }
       })
       t.diagnostic(`${reports} of them reported`)
-      assert.ok(reports > 150)
+      assert.ok(reports > count / 4 || count === 1)
     })
 
     it('fails with a code, though every checksum fits', async (t) => {

@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util'
+import { ROW_NAMES } from './rows/index.mjs'
+
+export const HELP = `npm run bench -- [options]
+
+Measures the log beside its peers and prints one table.
+
+  --runs=N       measured runs of each row; 5 by default
+  --quick        3 shorter runs
+  --full         the memory row appends and scans 10 GiB instead of 1
+  --only=A,B     only these rows: ${ROW_NAMES.join(', ')}
+  --dir=FOLDER   where the files go, a folder on the disk to measure; the system's folder for
+                 temporary files by default
+  --json         all figures as JSON instead of the table
+  --help         this text
+`
+
+function usage(message) {
+  return Object.assign(new Error(`${message}; --help lists the options`), { code: 'USAGE' })
+}
+
+function parse(args) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        runs: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        full: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        dir: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    throw usage(error.message)
+  }
+}
+
+/** The options of a run. Throws an error whose message is meant for the user. */
+export function parseArguments(args) {
+  const values = parse(args)
+  const runs = Number(values.runs ?? (values.quick ? 3 : 5))
+  if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
+    throw usage(`--runs must be a number from 1 to 1000, not ${values.runs}`)
+  }
+  const only = values.only?.split(',')
+  for (const name of only ?? []) {
+    if (!ROW_NAMES.includes(name)) {
+      throw usage(`--only: there is no row "${name}"; there is ${ROW_NAMES.join(', ')}`)
+    }
+  }
+  return { ...values, runs, only }
+}

@@ -1,0 +1,30 @@
+/** The rows in the order of the table: their names, and the modules that measure them. */
+const ROWS = {
+  append: 'append.mjs',
+  'append-sync': 'append-sync.mjs',
+  'writers-256': 'writers-256.mjs',
+  'batch-256': 'batch-256.mjs',
+  'large-entries': 'large-entries.mjs',
+  unsynced: 'unsynced.mjs',
+  'scan-batches': 'scan-batches.mjs',
+  'scan-for-await': 'scan-for-await.mjs',
+  get: 'get.mjs',
+  'open-killed': 'open-killed.mjs',
+  'open-killed-unsynced': 'open-killed-unsynced.mjs',
+  'open-1000': 'open-1000.mjs',
+  memory: 'memory.mjs',
+}
+
+export const ROW_NAMES = Object.keys(ROWS)
+
+/**
+ * A row: `name`, `title`, `unit`, an optional `note`, `contestants`, and `bars`.
+ *
+ * A contestant has a `name` and `prepare(folder, context)`, which returns `measure()`, one run that
+ * resolves with a figure in the row's unit, and `close()`. A bar is `atMost`, `below` or `atLeast`,
+ * either of Tidemark's ratio to the contestant `against`, or absolute.
+ */
+export async function loadRow(name) {
+  const { row } = await import(`./${ROWS[name]}`)
+  return { name, ...row }
+}
