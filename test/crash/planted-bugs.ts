@@ -17,8 +17,8 @@ interface PlantedBug {
 }
 
 /** Images after which a bug counts as missed. */
-const STATES_MAX = 150_000
-const SECONDS_MAX = 120
+const STATES_MAX = 600_000
+const SECONDS_MAX = 300
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
