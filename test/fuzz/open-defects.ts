@@ -332,6 +332,25 @@ it('no entry is written with a term lower than the one before, not even behind t
   await again.close()
 })
 
+it('a damaged replica whose segment has no offsets left says so, and goes on', async () => {
+  const files = await changed(replicaLog, (contents) => {
+    const [name] = [...contents.keys()].filter((each) => each.endsWith('.store')).slice(-1)
+    const b = contents.get(name!)!
+    const at = entryPositions(b)
+    // Damage keeps the segment active, and its last entry takes all the offsets that there can be.
+    b[at[0]! + 45]! ^= 1
+    const view = new DataView(b.buffer, b.byteOffset)
+    view.setUint32(at.at(-1)! + 20, 2 ** 32 - 1 - view.getUint32(at.at(-1)!, true), true)
+    resealEntry(b, at.at(-1)!)
+  })
+  const log = await open(files, { replica: true })
+  assert.equal(log.replica.damage.length, 1)
+  const entry = { term: 9, type: 1, timestamp: 0, count: 1, data: Buffer.from('one more') }
+  const failure: unknown = await log.replica.append([entry]).catch((error: unknown) => error)
+  assert.ok(failure instanceof TidemarkError && failure.code !== 'POISONED', String(failure))
+  await log.close()
+})
+
 it('an append that could not be taken back is not said to be gone', async () => {
   const files = new ForgetfulFiles()
   const log = await open(files)
