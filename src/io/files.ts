@@ -30,10 +30,14 @@ export interface File {
 /** Who holds a lock. Fields are undefined where they could not be read. */
 export interface LockHolder {
   readonly pid: number | undefined
+  /** What the lock's {@link FileLock.token} is. */
+  readonly token: string | undefined
 }
 
 /** A lock that is held until it is released, or until the process that holds it ends. */
 export interface FileLock {
+  /** Tells this holding of the lock from every other, before and after. */
+  readonly token: string
   releaseSync(): void
 }
 

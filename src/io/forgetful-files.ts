@@ -52,6 +52,7 @@ export class ForgetfulFiles extends WatchedOperations implements Files {
   readonly disk: Disk
   readonly #pid: number
   readonly #locks = new Map<string, LockHolder>()
+  #locksTaken = 0
 
   constructor(options: ForgetfulOptions = {}, disk = new Disk()) {
     super(options.trace ?? false)
@@ -142,9 +143,11 @@ export class ForgetfulFiles extends WatchedOperations implements Files {
     const node = this.#find(path)
     if (node?.kind === 'folder') throw errnoError('EISDIR', 'open', path)
     if (!node) this.#create(path)
-    const mine: LockHolder = { pid: this.#pid }
+    const token = `${this.disk.sequence}-${++this.#locksTaken}`
+    const mine: LockHolder = { pid: this.#pid, token }
     this.#locks.set(key, mine)
     return {
+      token,
       releaseSync: () => {
         if (this.#locks.get(key) === mine) this.#locks.delete(key)
       },

@@ -106,6 +106,7 @@ function abandon(fd: number, mine: LockRecord | undefined): void {
 function heldLock(fd: number, key: string, mine: LockRecord): FileLock {
   let released = false
   return {
+    token: mine.token,
     releaseSync() {
       invariant(!released, `the lock at ${key} is released once`)
       released = true
@@ -187,11 +188,11 @@ function eraseText(fd: number, mine: LockRecord): void {
 export function lockHolderSync(path: string): LockHolder | undefined {
   const text = readIfThere(path)
   if (text === undefined) return undefined
-  if (held.has(realpathSync.native(path))) return { pid: process.pid }
   const holder = parseRecord(text)
+  if (held.has(realpathSync.native(path))) return { pid: process.pid, token: holder?.token }
   if (holder === undefined || aliveness(holder) === 'dead') return undefined
   if (holder.kernelLock && probeKernelLock(path) === 'taken') return undefined
-  return { pid: holder.pid }
+  return { pid: holder.pid, token: holder.token }
 }
 
 /** `taken` if nobody has the kernel's lock; it is given back at once. */

@@ -70,10 +70,22 @@ function mustRoll(w: WriterState, group: Group, batch: number): boolean {
   const { active, settings } = w
   if (active.isEmpty) return false
   // Only the active segment is examined at an opening: damage that is not repaired stays in it.
-  if (w.damage.length > 0 && active.endPosition < SEGMENT_BYTES_MAX) return false
+  if (w.damage.length > 0) return checkRoomBesideDamage(w, group, batch)
   const age = settings.clock.now() - active.header.createdAt
   return (
     age > settings.segmentAgeMs || fitting(active, group, batch, settings.segmentBytes) === batch
+  )
+}
+
+/** False, or throws CORRUPT: the damaged segment takes what comes, up to what any segment can hold. */
+function checkRoomBesideDamage(w: WriterState, group: Group, batch: number): false {
+  const { active, damage } = w
+  const fits = fitting(active, group, batch, SEGMENT_BYTES_MAX) > batch
+  if (fits) return false
+  throw new TidemarkError(
+    'CORRUPT',
+    `nothing more fits into ${active.storePath}, and no other segment can follow it before the damage at offset ${damage[0]!.offset} is repaired`,
+    { file: active.name, position: damage[0]!.position, offset: damage[0]!.offset },
   )
 }
 

@@ -1,4 +1,12 @@
-import { crc32Sliced, getU16, getU32, getU48, setU32, setU48 } from '../base/index.ts'
+import {
+  crc32Sliced,
+  getU16,
+  getU32,
+  getU48,
+  SEGMENT_OFFSETS_MAX,
+  setU32,
+  setU48,
+} from '../base/index.ts'
 
 // The layout of one entry in a store; docs/format.md is its page. A header of 40 bytes, little-endian,
 // then the data. The header's CRC is seeded with the segment's id, so that bytes which belong
@@ -122,8 +130,16 @@ export class EntryHeader {
     this.count = getU32(b, at + COUNT)
     this.witness = getU32(b, at + WITNESS)
     this.timestamp = getU48(b, at + TIMESTAMP)
-    this.more = (b[at + FLAGS]! & FLAG_MORE) !== 0
-    return this.count > 0
+    const flags = b[at + FLAGS]!
+    this.more = flags === FLAG_MORE
+    // What no writer writes is not believed, though its checksum fits.
+    return (
+      this.count > 0 &&
+      this.lsn + this.count <= SEGMENT_OFFSETS_MAX &&
+      this.witness <= this.lsn &&
+      flags <= FLAG_MORE &&
+      getU32(b, at + RESERVED) === 0
+    )
   }
 
   /** Bytes from this header to the next. */

@@ -27,6 +27,11 @@ export class FolderLock {
     return new FolderLock(absolute, lockFolder(files, absolute))
   }
 
+  /** See {@link FileLock.token}. */
+  get token(): string {
+    return this.#lock.token
+  }
+
   /** True if the lock is held and `folder` lies in the locked one. */
   covers(folder: string): boolean {
     const path = relative(this.folder, resolve(folder))
@@ -39,7 +44,7 @@ export class FolderLock {
       this.#open.add(folder)
       return
     }
-    throw refused(folder, { pid: process.pid }, 'the lock of the data folder')
+    throw refused(folder, process.pid, 'the lock of the data folder')
   }
 
   /** Notes that a log in the folder has been closed. */
@@ -78,7 +83,7 @@ export function lockFolder(files: Files, folder: string): FileLock {
   const above = holderAbove(files, folder)
   if (!above) return lock
   lock.releaseSync()
-  throw refused(folder, above.holder, `the lock of ${above.folder}`)
+  throw refused(folder, above.holder.pid, `the lock of ${above.folder}`)
 }
 
 /**
@@ -88,9 +93,9 @@ export function lockFolder(files: Files, folder: string): FileLock {
 export function claimLog(shared: FolderLock, files: Files, folder: string): FileLock {
   shared.claim(folder)
   const holder = files.lockHolderSync(join(folder, LOCK_NAME))
-  if (!holder) return { releaseSync: () => shared.disclaim(folder) }
+  if (!holder) return { token: shared.token, releaseSync: () => shared.disclaim(folder) }
   shared.disclaim(folder)
-  throw refused(folder, holder, 'its own lock')
+  throw refused(folder, holder.pid, 'its own lock')
 }
 
 /** The living writer of a log, by its own lock or one above; undefined if there is none. */
@@ -106,11 +111,11 @@ function holderAbove(files: Files, folder: string) {
   }
 }
 
-function refused(folder: string, holder: LockHolder, what: string): TidemarkError {
-  const who = holder.pid === undefined ? 'another process' : `process ${holder.pid}`
+function refused(folder: string, pid: number | undefined, what: string): TidemarkError {
+  const who = pid === undefined ? 'another process' : `process ${pid}`
   return new TidemarkError(
     'LOCKED',
     `${folder} is being written by ${who}, which holds ${what}; close it there first`,
-    holder.pid === undefined ? {} : { pid: holder.pid },
+    pid === undefined ? {} : { pid },
   )
 }

@@ -4,7 +4,8 @@ import { writerOf } from './folder-lock.ts'
 import { Log } from './log.ts'
 import { readMeta } from './meta-file.ts'
 import { logSettings } from './options.ts'
-import { findLog, storeSize } from './recovery.ts'
+import { findLog } from './recovery.ts'
+import { storeSize } from './survey.ts'
 
 export interface LogInfo {
   readonly folder: string

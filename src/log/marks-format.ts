@@ -11,6 +11,7 @@ const MAGIC = 0x4b4d4d54
 const SEGMENT_AT = 4
 const SYNCED_AT = 8
 const HIGH_WATER_MARK_AT = 16
+const WRITER_AT = 24
 const CRC_AT = 28
 
 export interface Marks {
@@ -23,6 +24,16 @@ export interface Marks {
   readonly synced: number
   /** Readers in other processes may see every entry below. */
   readonly highWaterMark: number
+  /** {@link writerStamp} of the writer that wrote this. */
+  readonly writer: number
+}
+
+/**
+ * Tells a writer from those before it, by its lock's token. The marks that a dead one left say nothing
+ * to readers while the next one is still finding out what became of the entries.
+ */
+export function writerStamp(token: string): number {
+  return crc32(new TextEncoder().encode(token))
 }
 
 export function encodeMarks(marks: Marks): Uint8Array {
@@ -31,6 +42,7 @@ export function encodeMarks(marks: Marks): Uint8Array {
   setU32(b, SEGMENT_AT, marks.segmentId)
   setU64(b, SYNCED_AT, marks.synced)
   setU64(b, HIGH_WATER_MARK_AT, marks.highWaterMark)
+  setU32(b, WRITER_AT, marks.writer)
   setU32(b, CRC_AT, crc32(b, 0, CRC_AT))
   return b
 }
@@ -43,5 +55,6 @@ export function decodeMarks(b: Uint8Array): Marks | undefined {
     segmentId: getU32(b, SEGMENT_AT),
     synced: getU64(b, SYNCED_AT),
     highWaterMark: getU64(b, HIGH_WATER_MARK_AT),
+    writer: getU32(b, WRITER_AT),
   }
 }

@@ -4,12 +4,13 @@ import {
   getU32,
   getU48,
   getU64,
+  OFFSET_MAX,
   setU16,
   setU32,
   setU48,
   setU64,
 } from '../base/index.ts'
-import { FORMAT_VERSION } from './segment-format.ts'
+import { FORMAT_VERSION, SEGMENT_HEADER_BYTES } from './segment-format.ts'
 
 // The meta file: 64 bytes, replaced as a whole (temporary name, sync, rename, directory sync), so a
 // crash leaves the old one or the new one. One that does not decode is damage. docs/format.md.
@@ -91,7 +92,20 @@ export function decodeMeta(b: Uint8Array): MetaResult {
     isReplica: (flags & FLAG_REPLICA) !== 0,
     clean: (flags & FLAG_CLEAN) === 0 ? undefined : decodeCleanEnd(b),
   }
-  return { meta }
+  const problem = metaProblem(meta)
+  return problem === undefined ? { meta } : { problem }
+}
+
+/** What no writer writes is damage, though its checksum fits. */
+function metaProblem({ lowWaterMark, clean }: Meta): string | undefined {
+  const end = clean?.endOffset ?? OFFSET_MAX
+  if (end > OFFSET_MAX) return `a clean end at offset ${end}`
+  if (lowWaterMark > end) return `the low-water mark ${lowWaterMark} is beyond the end ${end}`
+  if (!clean) return undefined
+  const { highWaterMark, endPosition } = clean
+  if (highWaterMark > end) return `the high-water mark ${highWaterMark} is beyond the end ${end}`
+  if (endPosition < SEGMENT_HEADER_BYTES) return `a clean end at position ${endPosition}`
+  return undefined
 }
 
 function decodeCleanEnd(b: Uint8Array): CleanEnd {

@@ -1,19 +1,18 @@
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { errnoOf, invariant, MIB, TidemarkError } from '../base/index.ts'
-import type { File, Files } from '../io/index.ts'
+import type { File } from '../io/index.ts'
 import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
-import { readMarks } from './marks-publisher.ts'
-import { newerVersion, readMeta, writeMeta } from './meta-file.ts'
+import { writeMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
 import { createSegment } from './roll.ts'
 import type { Segment } from './segment.ts'
-import { type Chain, type Damage, damageError, readChain } from './segment-chain.ts'
-import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import { damageError, readChain } from './segment-chain.ts'
 import { ReadStep, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
+import { lowMarks, type Survey, storeSize, surveyFolder } from './survey.ts'
 import { examineTail, type Tail } from './tail.ts'
 import { removeDead } from './trim.ts'
 import type { WriterStart } from './writer-state.ts'
@@ -31,12 +30,9 @@ export interface DamagedRange {
 }
 
 const REWRITE_BYTES = MIB
-const FRESH_META: Meta = { lowWaterMark: 0, lowTerm: 0, isReplica: false, clean: undefined }
 
 /** What a folder holds, before anything in it is changed. */
-export interface Found {
-  readonly meta: Meta
-  readonly chain: Chain
+export interface Found extends Survey {
   /** The highest offset that is proven to have been synced. */
   readonly proven: number
 }
@@ -46,64 +42,16 @@ export interface Found {
  * Throws CORRUPT if the meta file or a whole segment is missing or damaged.
  */
 export function findLog(settings: LogSettings, folder: string): Found | undefined {
-  const { files } = settings
-  const result = readMeta(files, folder)
-  if (result && 'problem' in result) {
-    if (result.version !== undefined) throw newerVersion(folder, result.version)
-    throw metaError(folder, result.problem)
-  }
-  const meta = result?.meta
-  const chain = readChain(files, folder, meta?.lowWaterMark ?? 0)
-  if (!meta) {
-    if (chain.segments.length === 0 && chain.damage.length === 0) return undefined
-    if (!isHalfCreated(settings, chain))
-      throw metaError(folder, 'missing, though there are segments')
-    const isReplica = settings.replica
-    return { meta: { ...FRESH_META, isReplica }, chain, proven: 0 }
-  }
-  const [damage] = chain.damage
-  if (damage) throw damageError(folder, damage)
-  const active = chain.segments.at(-1)
-  const marks = readMarks(files, folder)
-  const proven = Math.max(marks?.synced ?? 0, meta.clean?.endOffset ?? 0, active?.base ?? 0)
-  if (!active) throw missingError(folder, meta.lowWaterMark)
-  if (meta.clean && meta.clean.segmentId !== active.id) {
-    throw missingError(folder, active.endOffset)
-  }
-  return { meta, chain, proven }
-}
-
-/** A log is created segment first, meta file last; a crash in between leaves one empty segment. */
-export function isHalfCreated(settings: { files: Files }, chain: Chain): boolean {
-  const [first] = chain.segments
-  if (!first || chain.segments.length !== 1 || chain.damage.length > 0) return false
-  return first.header.sequence === 0 && storeSize(settings, first) === SEGMENT_HEADER_BYTES
-}
-
-function metaError(folder: string, problem: string): TidemarkError {
-  const damage: Damage = { file: META_NAME, position: 0, offset: 0, endOffset: undefined, problem }
-  return damageError(folder, damage)
-}
-
-function missingError(folder: string, offset: number): TidemarkError {
-  const problem = 'the active segment, which the meta file knows, is missing'
-  return damageError(folder, {
-    file: META_NAME,
-    position: 0,
-    offset,
-    endOffset: undefined,
-    problem,
-  })
-}
-
-/** The low-water mark and the term before it: from the meta file, or from a reset since it was written. */
-export function lowMarks(found: Found): { lowWaterMark: number; lowTerm: number } {
-  const { meta, chain } = found
-  const first = chain.segments[0]!.header
-  if (first.predecessor === 0 && first.base >= meta.lowWaterMark) {
-    return { lowWaterMark: first.base, lowTerm: first.previousTerm }
-  }
-  return { lowWaterMark: meta.lowWaterMark, lowTerm: meta.lowTerm }
+  const survey = surveyFolder(settings.files, folder)
+  if (!survey) return undefined
+  const [problem] = survey.problems
+  if (problem) throw damageError(folder, problem)
+  const { meta, marks, chain } = survey
+  const { base } = chain.segments.at(-1)!
+  // A trim syncs what it keeps before it raises the low-water mark.
+  const low = lowMarks(survey).lowWaterMark
+  const proven = Math.max(marks?.synced ?? 0, meta.clean?.endOffset ?? 0, base, low)
+  return { ...survey, proven }
 }
 
 /** Opens the log of a folder for writing: creates it, or brings it back to a sound state. */
@@ -111,7 +59,8 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const { files } = settings
   const found = findLog(settings, folder)
   if (!found) return yield* createLog(settings, folder)
-  const { chain, meta } = found
+  const { chain, marks } = found
+  const meta = found.isHalfCreated ? { ...found.meta, isReplica: settings.replica } : found.meta
   checkKindOfLog(folder, settings, meta)
   const active = chain.segments.at(-1)!
   const size = storeSize(settings, active)
@@ -126,7 +75,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
     yield syncFolderStep(files, folder)
     const low = lowMarks(found).lowWaterMark
     damage = yield* restoreTail(settings, folder, active, { size, proven: found.proven, low })
-    if (meta.clean || !files.existsSync(join(folder, META_NAME))) {
+    if (meta.clean || found.isHalfCreated) {
       yield* writeMeta(files, folder, { ...meta, clean: undefined })
     }
   }
@@ -134,9 +83,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const end = active.endOffset
   checkLow(folder, low.lowWaterMark, end)
   removeDead({ folder, settings }, chain.dead)
-  const marked = isClean
-    ? meta.clean!.highWaterMark
-    : (readMarks(files, folder)?.highWaterMark ?? 0)
+  const marked = isClean ? meta.clean!.highWaterMark : (marks?.highWaterMark ?? 0)
   const highWaterMark = settings.replica ? Math.max(low.lowWaterMark, Math.min(marked, end)) : end
   const clean = isClean ? meta.clean : undefined
   return { segments: chain.segments, ...low, highWaterMark, clean, damage }
@@ -176,20 +123,12 @@ function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
     term: 1,
     priorTimestamp: 0,
   })
-  yield* writeMeta(files, folder, { ...FRESH_META, isReplica: settings.replica })
+  const meta = { lowWaterMark: 0, lowTerm: 0, clean: undefined, isReplica: settings.replica }
+  yield* writeMeta(files, folder, meta)
   // The folder may have been made by someone who did not sync its name.
   yield syncFolderStep(files, dirname(folder))
   const marks = { lowWaterMark: 0, lowTerm: 0, highWaterMark: 0 }
   return { segments: [segment], ...marks, clean: undefined, damage: [] }
-}
-
-export function storeSize(settings: { readonly files: Files }, segment: Segment): number {
-  const file = settings.files.openSync(segment.storePath, 'read')
-  try {
-    return file.sizeSync()
-  } finally {
-    file.closeSync()
-  }
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   getU32,
   getU48,
   getU64,
+  OFFSET_MAX,
   setU16,
   setU32,
   setU48,
@@ -94,5 +95,17 @@ export function decodeSegmentHeader(b: Uint8Array): SegmentHeaderResult {
     priorTimestamp: getU48(b, PRIOR_TIME_AT),
     createdAt: getU48(b, CREATED_AT),
   }
-  return { header }
+  const problem = headerProblem(header, getU16(b, SIZE_AT))
+  return problem === undefined ? { header } : { problem }
+}
+
+/** What no writer writes is damage, though its checksum fits. */
+function headerProblem(header: SegmentHeader, size: number): string | undefined {
+  const { id, base, predecessor, predecessorEnd } = header
+  if (size !== SEGMENT_HEADER_BYTES) return `a header of ${size} bytes`
+  if (id === 0) return 'a segment without an id'
+  if (base > OFFSET_MAX) return `it begins at offset ${base}`
+  const isEndSound =
+    predecessor === 0 ? predecessorEnd === 0 : predecessorEnd >= SEGMENT_HEADER_BYTES
+  return isEndSound ? undefined : `the segment before it ends at position ${predecessorEnd}`
 }

@@ -3,15 +3,16 @@ import { Advance } from './advance.ts'
 import { syncFileStep } from './file-steps.ts'
 import { writerOf } from './folder-lock.ts'
 import type { LogView } from './log-view.ts'
-import type { Marks } from './marks-format.ts'
+import { type Marks, writerStamp } from './marks-format.ts'
 import { readMarks } from './marks-publisher.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
-import { type Found, findLog, lowMarks, storeSize } from './recovery.ts'
+import { type Found, findLog } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { type ScanStart, scanEntries, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
+import { lowMarks, storeSize } from './survey.ts'
 import { examineTail } from './tail.ts'
 
 /** A file can vanish between its listing and its opening, when the writer trims. */
@@ -43,6 +44,8 @@ export class TailView implements LogView {
   #watchers = 0
   #cancelPoll: (() => void) | undefined
   #newsAt = 0
+  /** The writer whose marks are believed: the one that lived at the last look. */
+  #writer: number | undefined
   /** How far the tail was sound when it was last read without a writer. */
   #examined: (ScanStart & { readonly segmentId: number }) | undefined
   #refreshing: Promise<void> | undefined
@@ -151,8 +154,9 @@ export class TailView implements LogView {
   async #poll(): Promise<void> {
     const { clock, files } = this.settings
     const marks = readMarks(files, this.folder)
-    if (marks && marks.highWaterMark > this.highWaterMark) await this.#follow(marks)
-    else if (clock.monotonic() - this.#newsAt > SILENCE_MS) await this.refresh()
+    const isNews = marks && marks.highWaterMark > this.highWaterMark
+    if (isNews && marks.writer === this.#writer) await this.#follow(marks)
+    else if (isNews || clock.monotonic() - this.#newsAt > SILENCE_MS) await this.refresh()
   }
 
   /**
@@ -184,14 +188,13 @@ export class TailView implements LogView {
   #writerLives(): boolean {
     const holder = writerOf(this.settings.files, this.folder)
     this.writerPid = holder?.pid
+    this.#writer = holder?.token === undefined ? undefined : writerStamp(holder.token)
     return holder !== undefined
   }
 
   async #lookOnce(): Promise<void> {
     const { files } = this.settings
     const lives = this.#writerLives()
-    // Order matters: what the marks speak of is in the folder when the folder is listed after them.
-    const marks = readMarks(files, this.folder)
     const found = files.existsSync(this.folder) ? findLog(this.settings, this.folder) : undefined
     if (!found) {
       throw new TidemarkError('NOT_FOUND', `there is no log in ${this.folder}`)
@@ -200,11 +203,20 @@ export class TailView implements LogView {
     this.#isReplica = found.meta.isReplica
     const low = lowMarks(found).lowWaterMark
     this.lowWaterMark = Math.max(this.lowWaterMark, low)
-    const shown =
-      lives || found.meta.isReplica
-        ? Math.max(marks?.highWaterMark ?? 0, found.meta.clean?.highWaterMark ?? 0, low)
-        : await this.#examine(found)
-    this.#show(shown)
+    this.#show(Math.max(low, await this.#visible(found, lives)))
+  }
+
+  /**
+   * The high-water mark for this process. The marks of the writer that lives are believed. Those of one
+   * that is dead are only an upper bound, and only where a writer that is still recovering, or the host of
+   * a replica, decides what is shown: after a loss of power they can speak of entries that are gone.
+   */
+  async #visible(found: Found, lives: boolean): Promise<number> {
+    const { meta, marks } = found
+    if (lives && marks && marks.writer === this.#writer) return marks.highWaterMark
+    if (meta.clean && (lives || meta.isReplica)) return meta.clean.highWaterMark
+    const end = await this.#examine(found, lives)
+    return lives || meta.isReplica ? Math.min(marks?.highWaterMark ?? 0, end) : end
   }
 
   /** Takes over the list of segments, keeping what is known of those that are still there. */
@@ -248,8 +260,8 @@ export class TailView implements LogView {
     this.advance.fire()
   }
 
-  /** Without a writer: how far the log is sound. What is torn or not whole is not shown. */
-  async #examine(found: Found): Promise<number> {
+  /** How far the log is sound, while nobody appends. What is torn or not whole is not shown. */
+  async #examine(found: Found, lives: boolean): Promise<number> {
     const active = this.segments.at(-1)!
     const size = storeSize(this.settings, active)
     const { clean } = found.meta
@@ -260,8 +272,8 @@ export class TailView implements LogView {
     try {
       const index = new OffsetIndex(this.settings.indexIntervalBytes)
       const tail = await finish(examineTail(file, active, start, size, found.proven, index))
-      // What is shown must not be taken back by a loss of power.
-      await finish(syncOnly(file, active.storePath))
+      // What is shown must not be taken back by a loss of power; a writer that recovers sees to that itself.
+      if (!lives) await finish(syncOnly(file, active.storePath))
       const { endOffset: offset, endPosition: position, lastTerm: term } = tail
       this.#examined = { segmentId: active.id, offset, position, term }
       const damagedTo = tail.damage.at(-1)?.endOffset ?? 0

@@ -38,6 +38,9 @@ export function* examineTail(
   const damage: DamagedRange[] = []
   let start = from
   let highest = proven
+  // The highest witness behind the first bad entry. Witnesses are never above their own entry's offset,
+  // so one that lies above a later bad entry is found behind that one too.
+  let behind: number | undefined
   for (;;) {
     const scan = yield* scanEntries(file, segment, start, size, (header, position) => {
       index.note(header.lsn, position, header.timestamp)
@@ -52,22 +55,15 @@ export function* examineTail(
       damage,
     }
     const bad = scan.bad ?? endOfFile(scan.endOffset, size)
-    const witness = yield* searchHeader(
-      file,
-      segment,
-      bad.after,
-      size,
-      scan.endOffset + 1,
-      (found) => found.witnessed > scan.endOffset,
-    )
-    if (highest <= scan.endOffset && !witness) {
+    behind ??= yield* highestWitness(file, segment, bad.after, size, scan.endOffset + 1)
+    if (Math.max(highest, behind) <= scan.endOffset) {
       return { ...tail, proven: Math.min(highest, scan.endOffset) }
     }
     const next = yield* searchHeader(file, segment, bad.after, size, bad.offset + 1, () => true)
     damage.push({
       segmentId: segment.id,
       offset: bad.offset,
-      endOffset: next?.offset ?? Math.max(highest, witness?.witnessed ?? 0),
+      endOffset: next?.offset ?? Math.max(highest, behind),
       position: bad.position,
       endPosition: next?.position,
       problem: bad.problem,
@@ -75,6 +71,22 @@ export function* examineTail(
     if (!next) return { ...tail, proven: scan.endOffset }
     start = { offset: next.offset, position: next.position, term: scan.lastTerm }
   }
+}
+
+/** The highest witness of any sound header in `[from, size)` of an entry at or above `offsetMin`. */
+function* highestWitness(
+  file: File,
+  segment: Segment,
+  from: number,
+  size: number,
+  offsetMin: number,
+): Steps<number> {
+  let highest = 0
+  yield* searchHeader(file, segment, from, size, offsetMin, (found) => {
+    highest = Math.max(highest, found.witnessed)
+    return false
+  })
+  return highest
 }
 
 /** The store ends before what is proven. */

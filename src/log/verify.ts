@@ -3,16 +3,14 @@ import { TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
-import { readMarks } from './marks-publisher.ts'
-import { newerVersion, readMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
-import { isHalfCreated, storeSize } from './recovery.ts'
 import type { Segment } from './segment.ts'
-import { type Chain, type Damage, readChain } from './segment-chain.ts'
+import type { Damage } from './segment-chain.ts'
 import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
+import { lowMarks, type Survey, storeSize, surveyFolder } from './survey.ts'
 import { examineTail } from './tail.ts'
 
 export interface VerifyOptions {
@@ -67,12 +65,11 @@ export async function verifyLog(
   const files = options.files ?? nodeFiles
   const path = resolve(folder)
   const lives = writerOf(files, path) !== undefined
-  const marks = readMarks(files, path)
   const findings = new Findings()
-  const { meta, chain } = readFolder(files, path, findings)
+  const survey = readFolder(files, path, findings)
+  const { meta, marks, chain } = survey
   const active = chain.segments.at(-1)
-  const first = chain.segments[0]?.header
-  const lowWaterMark = Math.max(meta.lowWaterMark, first?.predecessor === 0 ? first.base : 0)
+  const { lowWaterMark } = lowMarks(survey)
   const totalBytes = chain.segments.reduce((sum, segment) => sum + storeSize({ files }, segment), 0)
   for (const segment of chain.segments) {
     options.signal?.throwIfAborted()
@@ -99,7 +96,7 @@ export async function verifyLog(
     damage: findings.damage,
     notes: findings.notes,
     lowWaterMark,
-    highWaterMark: lives ? (marks?.highWaterMark ?? lowWaterMark) : findings.endOffset,
+    highWaterMark: highWaterMarkOf(survey, lives, findings.endOffset),
     entries: findings.entries,
     bytes: findings.bytes,
     segments: chain.segments.length,
@@ -107,37 +104,24 @@ export async function verifyLog(
   }
 }
 
-function readFolder(files: Files, path: string, findings: Findings): { meta: Meta; chain: Chain } {
-  const result = files.existsSync(path) ? readMeta(files, path) : undefined
-  let meta: Meta = { lowWaterMark: 0, lowTerm: 0, isReplica: false, clean: undefined }
-  if (result && 'meta' in result) meta = result.meta
-  if (result && 'problem' in result) {
-    if (result.version !== undefined) throw newerVersion(path, result.version)
-    findings.add(META_NAME, 0, 0, result.problem)
-  }
-  const chain = files.existsSync(path)
-    ? readChain(files, path, meta.lowWaterMark)
-    : { segments: [], dead: [], damage: [] }
-  if (!result && chain.segments.length === 0 && chain.damage.length === 0) {
-    throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
-  }
-  const active = chain.segments.at(-1)
-  if (!result) {
-    if (isHalfCreated({ files }, chain))
-      findings.notes.push('the log was being created when its writer ended')
-    else findings.add(META_NAME, 0, 0, 'missing, though there are segments')
-  }
-  findings.damage.push(...chain.damage)
-  if (meta.clean && meta.clean.segmentId !== active?.id) {
-    const problem = 'the active segment, which the meta file knows, is missing'
-    findings.add(META_NAME, 0, active?.endOffset ?? 0, problem, meta.clean.endOffset)
-  } else if (!active && chain.damage.length === 0) {
-    findings.add(META_NAME, 0, meta.lowWaterMark, 'there are no segments')
-  }
+/** What may be shown: by the marks while a writer lives or a host decides it, else all that is sound. */
+function highWaterMarkOf(survey: Survey, lives: boolean, end: number): number {
+  const { meta, marks } = survey
+  const marked = Math.max(marks?.highWaterMark ?? 0, meta.clean?.highWaterMark ?? 0)
+  if (!lives && !meta.isReplica) return end
+  return Math.max(lowMarks(survey).lowWaterMark, Math.min(marked, end))
+}
+
+function readFolder(files: Files, path: string, findings: Findings): Survey {
+  const survey = files.existsSync(path) ? surveyFolder(files, path) : undefined
+  if (!survey) throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
+  const { chain, problems, isHalfCreated } = survey
+  findings.damage.push(...problems)
+  if (isHalfCreated) findings.notes.push('the log was being created when its writer ended')
   if (chain.dead.length > 0) {
     findings.notes.push(`left over, and removed by the next writer: ${chain.dead.join(', ')}`)
   }
-  return { meta, chain }
+  return survey
 }
 
 /** A sealed segment is whole up to the end that its successor recorded. */

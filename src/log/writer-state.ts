@@ -1,8 +1,9 @@
-import { invariant, TidemarkError } from '../base/index.ts'
+import { invariant, TERM_MAX, TidemarkError } from '../base/index.ts'
 import type { FileLock } from '../io/index.ts'
 import { Advance } from './advance.ts'
 import { Group } from './group.ts'
 import type { LogView } from './log-view.ts'
+import { writerStamp } from './marks-format.ts'
 import { MarksPublisher } from './marks-publisher.ts'
 import type { CleanEnd } from './meta-format.ts'
 import type { LogSettings } from './options.ts'
@@ -75,13 +76,15 @@ export class WriterState implements LogView {
     this.highWaterMark = start.highWaterMark
     this.syncedMark = this.active.endOffset
     this.nextOffset = this.active.endOffset
-    this.term = this.active.lastTerm + 1
+    this.term = Math.min(this.active.lastTerm + 1, TERM_MAX)
     this.clean = start.clean
     this.damage = start.damage
+    const writer = writerStamp(lock.token)
     this.marks = new MarksPublisher(folder, settings, () => ({
       segmentId: this.active.id,
       synced: Math.min(this.cutAt, Math.max(this.syncedMark, this.#lostFrom())),
       highWaterMark: this.highWaterMark,
+      writer,
     }))
   }
 

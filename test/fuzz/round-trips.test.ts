@@ -144,7 +144,7 @@ it('the meta file', () => {
 })
 
 it('the marks file', () => {
-  const marks = record({ segmentId: id, synced: offset, highWaterMark: offset })
+  const marks = record({ segmentId: id, synced: offset, highWaterMark: offset, writer: id })
   check(fc.property(marks, (one) => assert.deepEqual(decodeMarks(encodeMarks(one)), one)))
 })
 

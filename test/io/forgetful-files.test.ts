@@ -154,7 +154,7 @@ describe('ForgetfulFiles: names', () => {
     files.makeFolderSync('d')
     const lock = files.lockSync('d/lock')
     assert.equal(files.existsSync('d/lock'), true)
-    assert.deepEqual(files.lockHolderSync('/d/lock'), { pid: 4711 })
+    assert.equal(files.lockHolderSync('/d/lock')?.pid, 4711)
     assert.throws(() => files.lockSync('/d/./lock'), {
       name: 'TidemarkError',
       code: 'LOCKED',
@@ -165,7 +165,7 @@ describe('ForgetfulFiles: names', () => {
     assert.equal(files.lockHolderSync('d/lock'), undefined)
     const second = files.lockSync('d/lock')
     lock.releaseSync()
-    assert.deepEqual(files.lockHolderSync('d/lock'), { pid: 4711 })
+    assert.equal(files.lockHolderSync('d/lock')?.pid, 4711)
     second.releaseSync()
   })
 })
