@@ -22,7 +22,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number]
 
 /** Facts that a program may want beside the message; which are set depends on the code. */
 export interface ErrorDetails {
-  /** CORRUPT: file name of the damaged file, relative to the log's folder. */
+  /** CORRUPT, UNSUPPORTED_VERSION: name of the file in the log's folder; for a snapshot, its path. */
   readonly file?: string
   /** CORRUPT: byte position in that file. */
   readonly position?: number

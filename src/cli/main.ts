@@ -62,8 +62,6 @@ async function main(words: readonly string[]): Promise<number> {
   const out = new Output(process.stdout, 'standard output')
   const err = new Output(process.stderr, 'standard error')
   const interrupt = new Interrupt()
-  // The library's timers keep no process alive, and a reader that follows may have nothing else.
-  setInterval(() => {}, 2 ** 30)
   let exitCode: number
   try {
     exitCode = await perform(words, { out, err, interrupted: interrupt.signal })

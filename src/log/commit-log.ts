@@ -85,7 +85,10 @@ export interface CommitLog<T = Buffer, I = T> {
   get(offset: number): Promise<Entry<T> | undefined>
   /** Resolves when all that anyone was told is safe before the call is visible here. */
   barrier(): Promise<void>
-  /** Raises the low-water mark to `before`, at most the high-water mark. Never lowers it. */
+  /**
+   * Raises the low-water mark to `before`. Throws INVALID_ARGUMENT beyond the high-water mark; a lower
+   * value does nothing.
+   */
   trim(before: number): Promise<void>
   readonly snapshots: Snapshots
   close(): Promise<void>

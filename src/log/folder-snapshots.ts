@@ -21,21 +21,30 @@ import {
 
 const SNAPSHOT_NAME = /^(\d{20})\.snapshot$/
 
+/** What the log that the snapshots belong to allows. */
+export interface SnapshotRules {
+  /** Throws CLOSED. */
+  checkReadable(): void
+  /** Throws CLOSED, READ_ONLY or POISONED. */
+  checkWritable(): void
+}
+
 /** Snapshots as files in a folder beside the segments. */
 export class FolderSnapshots implements Snapshots {
   readonly #files: Files
   readonly #folder: string
-  readonly #checkWritable: () => void
+  readonly #rules: SnapshotRules
   /** Snapshots begun since the log was opened. */
   #written = 0
 
-  constructor(files: Files, logFolder: string, checkWritable: () => void) {
+  constructor(files: Files, logFolder: string, rules: SnapshotRules) {
     this.#files = files
     this.#folder = join(logFolder, SNAPSHOT_FOLDER)
-    this.#checkWritable = checkWritable
+    this.#rules = rules
   }
 
   async list(): Promise<number[]> {
+    this.#rules.checkReadable()
     if (!this.#files.existsSync(this.#folder)) return []
     const names = this.#files.listSync(this.#folder).map((name) => SNAPSHOT_NAME.exec(name))
     const offsets = names.flatMap((match) => (match ? [Number(match[1])] : []))
@@ -46,7 +55,7 @@ export class FolderSnapshots implements Snapshots {
     offset: number,
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   ): Promise<void> {
-    this.#checkWritable()
+    this.#rules.checkWritable()
     const path = this.#path(checkOffset(offset, 'snapshot offset'))
     await withIoErrors(`write the snapshot ${path}`, async () => {
       await makeFolderDurably(this.#files, this.#folder)
@@ -93,6 +102,7 @@ export class FolderSnapshots implements Snapshots {
   }
 
   async *read(offset: number): AsyncGenerator<Uint8Array> {
+    this.#rules.checkReadable()
     const path = this.#path(checkOffset(offset, 'snapshot offset'))
     if (!this.#files.existsSync(path)) {
       throw new TidemarkError(
@@ -111,7 +121,7 @@ export class FolderSnapshots implements Snapshots {
   }
 
   async remove(offset: number): Promise<void> {
-    this.#checkWritable()
+    this.#rules.checkWritable()
     const path = this.#path(checkOffset(offset, 'snapshot offset'))
     await withIoErrors(`remove the snapshot ${path}`, async () => removeIfThere(this.#files, path))
   }

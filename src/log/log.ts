@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { TidemarkError } from '../base/index.ts'
+import { errnoOf, TidemarkError } from '../base/index.ts'
+import type { Files } from '../io/index.ts'
 import { bytes, type Codec } from './codec.ts'
 import type {
   AppendedRange,
@@ -15,7 +16,7 @@ import { EntryIterator } from './entry-iterator.ts'
 import { claimLog, lockFolder } from './folder-lock.ts'
 import { FolderSnapshots, makeFolderDurably } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
-import { withIoErrors } from './io-error.ts'
+import { ioError, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
 import {
@@ -57,7 +58,11 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     this.#codec = codec
     this.#make = entryMaker(codec)
     this.#random = new RandomAccess(view, codec)
-    this.snapshots = new FolderSnapshots(view.settings.files, view.folder, () => this.#writable())
+    const { files } = view.settings
+    this.snapshots = new FolderSnapshots(files, view.folder, {
+      checkReadable: () => this.#checkReadable(),
+      checkWritable: () => this.#writable(),
+    })
     if (view instanceof WriterState) {
       this.#w = view
       this.#writer = new Writer(view)
@@ -80,6 +85,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     folder: string,
     options: LogOptions<T, I> & { readonly codec: Codec<T, I> },
   ): Promise<Log<T, I>>
+  static open(folder: string, options: LogOptions): Promise<Log<Buffer, Uint8Array | string>>
   static async open(
     folder: string,
     options: LogOptions<never, never> | LogOptions = {},
@@ -89,6 +95,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     }
     const settings = logSettings(options)
     const path = resolve(folder)
+    checkIsFolder(settings.files, path)
     const view =
       settings.mode === 'read'
         ? await withIoErrors(`open the log ${path}`, () => TailView.open(path, settings))
@@ -158,6 +165,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
    * CORRUPT at an entry that is damaged.
    */
   read(options: ReadOptions = {}): EntryReader<T> {
+    this.#checkReadable()
     checkReadOptions(options)
     const source = options.reverse
       ? new ReverseReader(this.#view, this.#make, options)
@@ -168,6 +176,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   /** The entry at `offset`, or undefined outside [low-water mark, high-water mark). */
   get(offset: number): Promise<Entry<T> | undefined> {
     try {
+      this.#checkReadable()
       return this.#random.get(checkOffset(offset, 'offset'))
     } catch (error) {
       return Promise.reject(error)
@@ -179,6 +188,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
    * at once for the writer; for a reader in another process when the writer's marks have got there.
    */
   async barrier(): Promise<void> {
+    this.#checkReadable()
     await withIoErrors(`read the log ${this.#view.folder}`, () => this.#view.barrier())
   }
 
@@ -224,6 +234,11 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     }
   }
 
+  #checkReadable(): void {
+    if (this.#closing === undefined) return
+    throw new TidemarkError('CLOSED', `the log ${this.#view.folder} is closed`)
+  }
+
   #writable(): Writer {
     if (!this.#writer || !this.#w) {
       throw new TidemarkError('READ_ONLY', `the log ${this.#view.folder} was opened for reading`)
@@ -246,6 +261,16 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
       throw new TidemarkError('INVALID_ARGUMENT', `a batch must be an array, not ${typeof values}`)
     }
     return values.map((value) => this.#encode(value))
+  }
+}
+
+function checkIsFolder(files: Files, path: string): void {
+  if (!files.existsSync(path)) return
+  try {
+    files.listSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTDIR') throw ioError(`open the log ${path}`, error)
+    throw new TidemarkError('INVALID_ARGUMENT', `${path} is a file; a log is a folder`, {}, error)
   }
 }
 

@@ -1,4 +1,4 @@
-import { invariant } from '../base/index.ts'
+import { invariant, TIMESTAMP_MS_MAX } from '../base/index.ts'
 import { encodeIndex, type IndexImage } from './index-format.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 
@@ -63,6 +63,15 @@ export class OffsetIndex {
       this.#addPoint(lsn, position)
     }
     if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
+  }
+
+  /** Makes an entry a point whatever its distance: what lies before it is damaged and cannot be read past. */
+  resume(lsn: number, position: number): void {
+    if (this.#count === 0 && lsn > 0) this.#addPoint(0, SEGMENT_HEADER_BYTES)
+    const last = this.#count - 1
+    // The timestamps of what is damaged are unknown, so a search by time must not begin behind it.
+    this.#maxTimestamp = TIMESTAMP_MS_MAX
+    if (last < 0 || position > this.#positions[last]!) this.#addPoint(lsn, position)
   }
 
   #addPoint(lsn: number, position: number): void {

@@ -21,7 +21,7 @@ import type { FolderLock } from './folder-lock.ts'
 
 /**
  * When an append counts as safe. `always`: once it is on the disk. `{ intervalMs }`: once it is in the
- * kernel, which is made to write it at most so many ms later. `never`: once it is in the kernel.
+ * kernel; a sync of it begins at most so many ms later. `never`: once it is in the kernel.
  */
 export type SyncPolicy = 'always' | 'never' | { readonly intervalMs: number }
 
@@ -105,7 +105,9 @@ function checkNames(options: object, names: readonly string[], what: string): vo
   if (typeof options !== 'object' || options === null) {
     throw invalid(`${what} must be an object, not ${String(options)}`)
   }
-  for (const name of Object.keys(options)) {
+  for (const [name, value] of Object.entries(options)) {
+    // Only undefined means "not given": a null is a value that someone meant to set.
+    if (value === null) throw invalid(`${name} must not be null; leave it out for the default`)
     if (names.includes(name)) continue
     throw invalid(`unknown ${what.replace(/s$/, '')} "${name}"; there is ${names.join(', ')}`)
   }

@@ -12,7 +12,15 @@ import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
 import type { Segment } from './segment.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
-import { scanEntries, segmentStart } from './segment-scan.ts'
+import {
+  type BadEntry,
+  type FoundHeader,
+  type ScanResult,
+  type ScanStart,
+  scanEntries,
+  searchHeader,
+  segmentStart,
+} from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 
 /** Descriptors kept open for segments that nobody reads at the moment. */
@@ -94,8 +102,8 @@ export class SegmentFiles {
   }
 
   /**
-   * The segment's offset index: from memory, from its file, or rebuilt from the store. A segment that
-   * is damaged has an index up to the damage.
+   * The segment's offset index: from memory, from its file, or rebuilt from the store. Behind damage it
+   * has a point where sound entries begin again.
    */
   *index(segment: Segment): Steps<OffsetIndex> {
     const { index, indexedOffset, endOffset, endPosition } = segment
@@ -141,6 +149,7 @@ export class SegmentFiles {
    * lies behind may still be taken back.
    */
   *#extend(segment: Segment, index: OffsetIndex, endOffset: number): Steps {
+    const limit = segment.endPosition
     const last = index.count - 1
     const start =
       last < 0
@@ -148,15 +157,41 @@ export class SegmentFiles {
         : { offset: segment.base + index.lsnAt(last), position: index.positionAt(last), term: 0 }
     const file = this.acquire(segment)
     try {
-      yield* scanEntries(file, segment, start, segment.endPosition, (header, position) => {
-        if (segment.base + header.lsn >= endOffset) return false
-        index.note(header.lsn, position, header.timestamp)
-        return true
-      })
+      let from: ScanStart | undefined = start
+      while (from) {
+        const scan: ScanResult = yield* scanEntries(
+          file,
+          segment,
+          from,
+          limit,
+          (header, position) => {
+            if (segment.base + header.lsn >= endOffset) return false
+            index.note(header.lsn, position, header.timestamp)
+            return true
+          },
+        )
+        from = scan.bad && (yield* resumeBehind(file, segment, index, scan.bad, endOffset))
+      }
     } finally {
       this.release(segment)
     }
   }
+}
+
+/** Finds the first sound header behind damage, so that what follows can be reached without passing it. */
+function* resumeBehind(
+  file: File,
+  segment: Segment,
+  index: OffsetIndex,
+  bad: BadEntry,
+  endOffset: number,
+): Steps<ScanStart | undefined> {
+  const { after, offset } = bad
+  const isWanted = (found: FoundHeader) => found.offset < endOffset
+  const next = yield* searchHeader(file, segment, after, segment.endPosition, offset + 1, isWanted)
+  if (!next) return undefined
+  index.resume(next.offset - segment.base, next.position)
+  return { offset: next.offset, position: next.position, term: 0 }
 }
 
 /** True if the points of an index are in order and lie in the segment. */

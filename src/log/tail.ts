@@ -69,6 +69,7 @@ export function* examineTail(
       problem: bad.problem,
     })
     if (!next) return { ...tail, proven: scan.endOffset }
+    index.resume(next.offset - segment.base, next.position)
     start = { offset: next.offset, position: next.position, term: scan.lastTerm }
   }
 }

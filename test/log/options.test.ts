@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Log } from 'tidemark'
+import { Log, type LogOptions } from 'tidemark'
 import { ForgetfulFiles } from 'tidemark/testing'
 import { assertCode, openOn, type PlainOptions, textsOf, using } from './fixtures.ts'
 
@@ -28,6 +28,31 @@ describe('options of a log', () => {
       const error = await assertCode('INVALID_ARGUMENT', () => openWith({ [name]: 1 }))
       assert(error.message.includes(`"${name}"`), error.message)
       assert(error.message.includes('segmentBytes'), error.message)
+    }
+  })
+
+  it('refuses null, which is a value that someone meant to set, and takes undefined for the default', async () => {
+    for (const name of ['sync', 'segmentBytes', 'maxEntryBytes', 'preallocate', 'lock', 'random']) {
+      await refuses(name, [null])
+      const log = await openWith({ [name]: undefined })
+      assert.equal(await log.append('x'), 0)
+      await log.close()
+    }
+  })
+
+  it('may come as a variable of the type that is exported', async () => {
+    const options: LogOptions = { files: new ForgetfulFiles(), sync: 'never' }
+    const log: Log = await Log.open('/log', options)
+    assert.equal(await log.append('x'), 0)
+    await log.close()
+  })
+
+  it('refuses a folder that is a file', async () => {
+    const files = new ForgetfulFiles()
+    files.openSync('/file', 'create').closeSync()
+    for (const mode of ['append', 'read'] as const) {
+      const error = await assertCode('INVALID_ARGUMENT', () => Log.open('/file', { files, mode }))
+      assert(error.message.includes('/file is a file'), error.message)
     }
   })
 

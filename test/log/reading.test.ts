@@ -171,7 +171,6 @@ describe('an entry that is damaged while the log is closed', () => {
           const error = await assertCode('CORRUPT', log.get(hurt))
           assert.deepEqual(error.details, { file: store, position, offset: hurt })
           assert.equal((await log.get(hurt - 1))?.data.toString(), `entry ${hurt - 1}`)
-          if (!hasIndex) return
           assert.equal((await log.get(hurt + 1))?.data.toString(), `entry ${hurt + 1}`)
         })
       }
@@ -186,6 +185,28 @@ describe('an entry that is damaged while the log is closed', () => {
         const next = Number(storesOf(files)[2]!.slice(0, 20))
         assert.deepEqual(await textsOf(log, { from: next }), someTexts(60 - next, next))
         assert.deepEqual(await textsOf(log, { from: hurt + 1 }), someTexts(59 - hurt, hurt + 1))
+      })
+    }
+  })
+
+  it('whose length is lost hides nothing behind it once the index is made again', async () => {
+    const sparse = { segmentBytes: 64 * 1024, indexIntervalBytes: 4096 }
+    for (const mode of ['append', 'read'] as const) {
+      const files = newFiles()
+      const log = await openOn(files, sparse)
+      for (const text of someTexts(60)) await log.append(text)
+      const store = storesOf(files)[0]!
+      patchFile(files, store, (bytes) => {
+        bytes[placesOf(files, store)[20]!.position + 8]! ^= 1
+      })
+      await log.close()
+      files.removeSync(`/log/${store.replace('.store', '.index')}`)
+      await using(files, { ...sparse, mode }, async (again) => {
+        await assertCode('CORRUPT', again.get(20))
+        assert.equal((await again.get(21))?.data.toString(), 'entry 21')
+        assert.deepEqual(await textsOf(again, { from: 30 }), someTexts(30, 30))
+        const back = await textsOf(again, { from: 30, reverse: true })
+        assert.deepEqual(back, someTexts(30, 30).toReversed())
       })
     }
   })

@@ -32,11 +32,16 @@ class Progress {
   }
 }
 
+function isSegmentFile(name: string): boolean {
+  return name.endsWith('.store') || name.endsWith('.index')
+}
+
 function asText(report: VerifyReport): string {
   const { damage, notes, entries, segments, bytes } = report
   const lines = damage.map(({ file, position, offset, endOffset, problem }) => {
     const to = endOffset === undefined || endOffset <= offset + 1 ? '' : ` to ${endOffset - 1}`
-    return `damaged: segment ${file}, position ${position}, offset ${offset}${to}: ${problem}`
+    const what = isSegmentFile(file) ? `segment ${file}` : `file ${file}`
+    return `damaged: ${what}, position ${position}, offset ${offset}${to}: ${problem}`
   })
   for (const note of notes) lines.push(`note: ${note}`)
   const verdict = report.sound ? 'sound' : counted(damage.length, 'damage', 'damages')

@@ -10,6 +10,14 @@ export function closeContract(suite: ContractSuite): void {
     await assertCode('CLOSED', () => log.appendBatch(['late', 'later']))
   })
 
+  suite.test('a closed log is not read any more', async (log) => {
+    const [offset] = await appendEach(log, someTexts(2))
+    await log.close()
+    await assertCode('CLOSED', () => log.get(offset!))
+    await assertCode('CLOSED', async () => log.read().next())
+    await assertCode('CLOSED', () => log.barrier())
+  })
+
   suite.testPart('trim', 'a closed log is not trimmed', async (log) => {
     const [offset] = await appendEach(log, someTexts(2))
     await log.close()
@@ -20,6 +28,7 @@ export function closeContract(suite: ContractSuite): void {
     await log.close()
     await assertCode('CLOSED', () => log.snapshots.write(0, [Buffer.from('late')]))
     await assertCode('CLOSED', () => log.snapshots.remove(0))
+    await assertCode('CLOSED', () => log.snapshots.list())
   })
 
   suite.test('closing twice, and at once, is closing', async (log) => {
