@@ -1,4 +1,5 @@
 import { errnoOf, TidemarkError } from '../base/index.ts'
+import type { Files } from '../io/index.ts'
 import { SyncFailure } from './file-steps.ts'
 
 /**
@@ -14,6 +15,17 @@ export function ioError(what: string, error: unknown): unknown {
   return 'syscall' in (error as Error)
     ? new TidemarkError('IO', `cannot ${what}: ${message}`, {}, error)
     : error
+}
+
+/** Throws INVALID_ARGUMENT if there is something at `path` that is not a folder, IO if that cannot be told. */
+export function checkLogPath(files: Files, path: string): void {
+  try {
+    if (files.existsSync(path)) files.listSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTDIR') throw ioError(`open the log ${path}`, error)
+    const problem = `${path} is, or lies below, a file; a log is a folder`
+    throw new TidemarkError('INVALID_ARGUMENT', problem, {}, error)
+  }
 }
 
 /** Runs `work`; its failures become those of {@link ioError}. */

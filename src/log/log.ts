@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
-import { errnoOf, TidemarkError } from '../base/index.ts'
-import type { Files } from '../io/index.ts'
+import { TidemarkError } from '../base/index.ts'
 import { bytes, type Codec } from './codec.ts'
 import type {
   AppendedRange,
@@ -16,7 +15,7 @@ import { EntryIterator } from './entry-iterator.ts'
 import { claimLog, lockFolder } from './folder-lock.ts'
 import { FolderSnapshots, makeFolderDurably } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
-import { ioError, withIoErrors } from './io-error.ts'
+import { checkLogPath, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
 import {
@@ -95,7 +94,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     }
     const settings = logSettings(options)
     const path = resolve(folder)
-    checkIsFolder(settings.files, path)
+    checkLogPath(settings.files, path)
     const view =
       settings.mode === 'read'
         ? await withIoErrors(`open the log ${path}`, () => TailView.open(path, settings))
@@ -260,17 +259,8 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     if (!Array.isArray(values)) {
       throw new TidemarkError('INVALID_ARGUMENT', `a batch must be an array, not ${typeof values}`)
     }
-    return values.map((value) => this.#encode(value))
-  }
-}
-
-function checkIsFolder(files: Files, path: string): void {
-  if (!files.existsSync(path)) return
-  try {
-    files.listSync(path)
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOTDIR') throw ioError(`open the log ${path}`, error)
-    throw new TidemarkError('INVALID_ARGUMENT', `${path} is a file; a log is a folder`, {}, error)
+    // Not values.map, which leaves holes where the array has some.
+    return Array.from(values, (value) => this.#encode(value))
   }
 }
 

@@ -3,6 +3,7 @@ import { TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
+import { checkLogPath } from './io-error.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
@@ -64,6 +65,7 @@ export async function verifyLog(
 ): Promise<VerifyReport> {
   const files = options.files ?? nodeFiles
   const path = resolve(folder)
+  checkLogPath(files, path)
   const lives = writerOf(files, path) !== undefined
   const findings = new Findings()
   const survey = readFolder(files, path, findings)

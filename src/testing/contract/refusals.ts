@@ -78,6 +78,7 @@ function appendRefusals(suite: ContractSuite): void {
       await assertCode('INVALID_ARGUMENT', () => log.appendBatch(['good', wrong]))
     }
     await assertCode('INVALID_ARGUMENT', () => log.appendBatch([]))
+    await assertCode('INVALID_ARGUMENT', () => log.appendBatch(new Array<string>(2)))
     await assertCode('INVALID_ARGUMENT', () => log.appendBatch('text' as unknown as string[]))
     assert.deepEqual(await textsOf(log), [])
   })
