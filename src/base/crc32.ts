@@ -32,37 +32,89 @@ export function crc32(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0
   return crc32Sliced(bytes, start, end, seed)
 }
 
+/**
+ * The bytes that were read last, and their view: reading 32 bits at a time is a third faster than byte
+ * by byte, and making a view costs as much as the checksum of a short entry.
+ */
+let viewed: Uint8Array = new Uint8Array(0)
+let view = new DataView(viewed.buffer)
+
+function viewOf(b: Uint8Array): DataView {
+  if (b !== viewed) {
+    view = new DataView(b.buffer, b.byteOffset, b.byteLength)
+    viewed = b
+  }
+  return view
+}
+
+/** Advances by 16 bytes, as four words, of which the first has been combined with the CRC before. */
+function fold16(a: number, b: number, c: number, d: number): number {
+  const t = TABLE
+  return (
+    t[3840 | (a & 0xff)]! ^
+    t[3584 | ((a >>> 8) & 0xff)]! ^
+    t[3328 | ((a >>> 16) & 0xff)]! ^
+    t[3072 | (a >>> 24)]! ^
+    t[2816 | (b & 0xff)]! ^
+    t[2560 | ((b >>> 8) & 0xff)]! ^
+    t[2304 | ((b >>> 16) & 0xff)]! ^
+    t[2048 | (b >>> 24)]! ^
+    t[1792 | (c & 0xff)]! ^
+    t[1536 | ((c >>> 8) & 0xff)]! ^
+    t[1280 | ((c >>> 16) & 0xff)]! ^
+    t[1024 | (c >>> 24)]! ^
+    t[768 | (d & 0xff)]! ^
+    t[512 | ((d >>> 8) & 0xff)]! ^
+    t[256 | ((d >>> 16) & 0xff)]! ^
+    t[d >>> 24]!
+  )
+}
+
+function fold4(a: number): number {
+  const t = TABLE
+  return (
+    t[768 | (a & 0xff)]! ^
+    t[512 | ((a >>> 8) & 0xff)]! ^
+    t[256 | ((a >>> 16) & 0xff)]! ^
+    t[a >>> 24]!
+  )
+}
+
 /** The JavaScript half of {@link crc32}; the same value for every length. */
 export function crc32Sliced(b: Uint8Array, start: number, end: number, seed: number): number {
-  const t = TABLE
+  const v = viewOf(b)
   let crc = ~seed
   let at = start
   for (; at + 16 <= end; at += 16) {
-    crc =
-      t[3840 | (b[at]! ^ (crc & 0xff))]! ^
-      t[3584 | (b[at + 1]! ^ ((crc >>> 8) & 0xff))]! ^
-      t[3328 | (b[at + 2]! ^ ((crc >>> 16) & 0xff))]! ^
-      t[3072 | (b[at + 3]! ^ (crc >>> 24))]! ^
-      t[2816 | b[at + 4]!]! ^
-      t[2560 | b[at + 5]!]! ^
-      t[2304 | b[at + 6]!]! ^
-      t[2048 | b[at + 7]!]! ^
-      t[1792 | b[at + 8]!]! ^
-      t[1536 | b[at + 9]!]! ^
-      t[1280 | b[at + 10]!]! ^
-      t[1024 | b[at + 11]!]! ^
-      t[768 | b[at + 12]!]! ^
-      t[512 | b[at + 13]!]! ^
-      t[256 | b[at + 14]!]! ^
-      t[b[at + 15]!]!
+    crc = fold16(
+      v.getInt32(at, true) ^ crc,
+      v.getInt32(at + 4, true),
+      v.getInt32(at + 8, true),
+      v.getInt32(at + 12, true),
+    )
   }
-  for (; at + 4 <= end; at += 4) {
-    crc =
-      t[768 | (b[at]! ^ (crc & 0xff))]! ^
-      t[512 | (b[at + 1]! ^ ((crc >>> 8) & 0xff))]! ^
-      t[256 | (b[at + 2]! ^ ((crc >>> 16) & 0xff))]! ^
-      t[b[at + 3]! ^ (crc >>> 24)]!
-  }
-  for (; at < end; at++) crc = (crc >>> 8) ^ t[(crc ^ b[at]!) & 0xff]!
+  for (; at + 4 <= end; at += 4) crc = fold4(v.getInt32(at, true) ^ crc)
+  for (; at < end; at++) crc = (crc >>> 8) ^ TABLE[(crc ^ b[at]!) & 0xff]!
   return ~crc >>> 0
+}
+
+/**
+ * CRC-32 of the 40 bytes at `at` without the four at `at + 12`: of an entry's header, which holds its own
+ * checksum there. The same as two calls of {@link crc32Sliced}, and half as long.
+ */
+export function crc32Of36(b: Uint8Array, at: number, seed: number): number {
+  const v = viewOf(b)
+  const before = fold16(
+    v.getInt32(at, true) ^ ~seed,
+    v.getInt32(at + 4, true),
+    v.getInt32(at + 8, true),
+    v.getInt32(at + 16, true),
+  )
+  const behind = fold16(
+    v.getInt32(at + 20, true) ^ before,
+    v.getInt32(at + 24, true),
+    v.getInt32(at + 28, true),
+    v.getInt32(at + 32, true),
+  )
+  return ~fold4(v.getInt32(at + 36, true) ^ behind) >>> 0
 }

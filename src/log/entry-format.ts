@@ -1,5 +1,5 @@
 import {
-  crc32Sliced,
+  crc32Of36,
   getU16,
   getU32,
   getU48,
@@ -74,16 +74,7 @@ export function sealEntryHeader(
 ): void {
   setU32(b, at + LSN, lsn)
   setU32(b, at + WITNESS, witness)
-  setU32(b, at + HEADER_CRC, headerCrc(b, at, salt))
-}
-
-function headerCrc(b: Uint8Array, at: number, salt: number): number {
-  return crc32Sliced(
-    b,
-    at + TERM,
-    at + ENTRY_HEADER_BYTES,
-    crc32Sliced(b, at, at + HEADER_CRC, salt),
-  )
+  setU32(b, at + HEADER_CRC, crc32Of36(b, at, salt))
 }
 
 export function entryLength(b: Uint8Array, at: number): number {
@@ -120,9 +111,21 @@ export class EntryHeader {
    * is not a sound header of the segment whose id is `salt`; then the fields are not to be used.
    */
   read(b: Uint8Array, at: number, salt: number): boolean {
-    this.type = b[at + TYPE]!
-    if (this.type === TYPE_INVALID) return false
-    if (getU32(b, at + HEADER_CRC) !== headerCrc(b, at, salt)) return false
+    if (b[at + TYPE] === TYPE_INVALID) return false
+    if (getU32(b, at + HEADER_CRC) !== crc32Of36(b, at, salt)) return false
+    this.readChecked(b, at)
+    // What no writer writes is not believed, though its checksum fits.
+    return (
+      this.count > 0 &&
+      this.lsn + this.count <= SEGMENT_OFFSETS_MAX &&
+      this.witness <= this.lsn &&
+      b[at + FLAGS]! <= FLAG_MORE &&
+      getU32(b, at + RESERVED) === 0
+    )
+  }
+
+  /** Reads the header at `at`, of bytes in memory that {@link read} has found sound before. */
+  readChecked(b: Uint8Array, at: number): void {
     this.lsn = getU32(b, at + LSN)
     this.dataCrc = getU32(b, at + DATA_CRC)
     this.length = getU32(b, at + LENGTH)
@@ -130,16 +133,8 @@ export class EntryHeader {
     this.count = getU32(b, at + COUNT)
     this.witness = getU32(b, at + WITNESS)
     this.timestamp = getU48(b, at + TIMESTAMP)
-    const flags = b[at + FLAGS]!
-    this.more = flags === FLAG_MORE
-    // What no writer writes is not believed, though its checksum fits.
-    return (
-      this.count > 0 &&
-      this.lsn + this.count <= SEGMENT_OFFSETS_MAX &&
-      this.witness <= this.lsn &&
-      flags <= FLAG_MORE &&
-      getU32(b, at + RESERVED) === 0
-    )
+    this.type = b[at + TYPE]!
+    this.more = b[at + FLAGS]! === FLAG_MORE
   }
 
   /** Bytes from this header to the next. */

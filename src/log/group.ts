@@ -14,13 +14,10 @@ import type { OffsetIndex } from './offset-index.ts'
 /** Strings up to this length are written into room for their worst case, without measuring them. */
 const UNMEASURED_CHARS = 4096
 
-/** Where a batch ends within its group, and who waits for it. */
-interface Batch {
-  readonly end: number
-  readonly endOffset: number
-  /** Term of its entries. */
-  readonly term: number
-  readonly settle: (error?: unknown) => void
+/** Who waits for a batch. One of the two is called, once. */
+export interface Waiter<R> {
+  readonly resolve: (result: R) => void
+  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -31,7 +28,13 @@ interface Batch {
 export class Group {
   #bytes: Buffer
   #length = 0
-  readonly #batches: Batch[] = []
+  // Batch i ends at #ends[i] and #endOffsets[i], has the term #terms[i], and #waiters[i] gets #results[i]. A
+  // list for each, because an object for each batch would cost more than its place in all of them.
+  readonly #ends: number[] = []
+  readonly #endOffsets: number[] = []
+  readonly #terms: number[] = []
+  readonly #waiters: Waiter<never>[] = []
+  readonly #results: unknown[] = []
   /** The offset of its first entry, promised before the group is written. */
   readonly firstOffset: number
   /** True once everyone in it has been told that it will not be written. */
@@ -49,24 +52,24 @@ export class Group {
 
   /** Term of the entries of batch `index`. */
   batchTerm(index: number): number {
-    return this.#batches[index]!.term
+    return this.#terms[index]!
   }
 
   get batchCount(): number {
-    return this.#batches.length
+    return this.#ends.length
   }
 
   /** Where batch `index` begins and ends, in bytes. */
   batchStart(index: number): number {
-    return index === 0 ? 0 : this.#batches[index - 1]!.end
+    return index === 0 ? 0 : this.#ends[index - 1]!
   }
 
   batchEnd(index: number): number {
-    return this.#batches[index]!.end
+    return this.#ends[index]!
   }
 
   batchEndOffset(index: number): number {
-    return this.#batches[index]!.endOffset
+    return this.#endOffsets[index]!
   }
 
   /** Gives the buffer back, once no write reads it any more. The group is not used after this. */
@@ -100,25 +103,32 @@ export class Group {
     this.#length = from + length
   }
 
-  /** Ends a batch: the entries added since the last end. `settle` is called once, at its fate. */
-  endBatch(endOffset: number, term: number, settle: (error?: unknown) => void): void {
-    this.#batches.push({ end: this.#length, endOffset, term, settle })
+  /** Ends a batch: the entries added since the last end. `waiter` is told its fate: `result`, or why not. */
+  endBatch<R>(endOffset: number, term: number, waiter: Waiter<R>, result: R): void {
+    this.#ends.push(this.#length)
+    this.#endOffsets.push(endOffset)
+    this.#terms.push(term)
+    this.#waiters.push(waiter)
+    this.#results.push(result)
   }
 
   /** Forgets the entries of a batch that was not ended. */
   abandonBatch(): void {
-    this.#length = this.batchStart(this.#batches.length)
+    this.#length = this.batchStart(this.#ends.length)
   }
 
   /** Settles the batches `[from, to)`: all is well, or `error`. */
   settle(from: number, to: number, error?: unknown): void {
-    for (let i = from; i < to; i++) this.#batches[i]!.settle(error)
+    for (let i = from; i < to; i++) {
+      if (error) this.#waiters[i]!.reject(error)
+      else this.#waiters[i]!.resolve(this.#results[i] as never)
+    }
   }
 
   /** Tells everyone in the group that it will not be written, because of `error`. */
   abandon(error: unknown): void {
     this.isAbandoned = true
-    this.settle(0, this.#batches.length, error)
+    this.settle(0, this.#ends.length, error)
   }
 
   /**

@@ -260,7 +260,9 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
       throw new TidemarkError('INVALID_ARGUMENT', `a batch must be an array, not ${typeof values}`)
     }
     // Not values.map, which leaves holes where the array has some.
-    return Array.from(values, (value) => this.#encode(value))
+    const data: (Uint8Array | string)[] = []
+    for (const value of values) data.push(this.#encode(value))
+    return data
   }
 }
 

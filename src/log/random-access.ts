@@ -2,7 +2,7 @@ import { TidemarkError } from '../base/index.ts'
 import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
-import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader, entryCount, entryLength } from './entry-format.ts'
 import { withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
@@ -41,7 +41,7 @@ export class RandomAccess<T> {
     const point = index.floor(offset - segment.base)
     const span = this.#cache.get(segment, point)
     if (!span) return this.#getFromDisk(segment, offset)
-    return Promise.resolve(this.#pick(segment, index, point, span, offset))
+    return Promise.resolve(this.#pickChecked(segment, index, point, span, offset))
   }
 
   /** Another process may have appended it since this one last looked. */
@@ -98,7 +98,27 @@ export class RandomAccess<T> {
     }
   }
 
-  /** Hops to the entry in a stretch that has been checked. */
+  /** Hops to the entry in a stretch whose every entry was found sound before it went into the cache. */
+  #pickChecked(
+    segment: Segment,
+    index: OffsetIndex,
+    point: number,
+    span: Buffer,
+    wanted: number,
+  ): Entry<T> {
+    let at = 0
+    let offset = segment.base + index.lsnAt(point)
+    for (;;) {
+      const next = offset + entryCount(span, at)
+      if (next > wanted) break
+      offset = next
+      at += ENTRY_HEADER_BYTES + entryLength(span, at)
+    }
+    header.readChecked(span, at)
+    return this.#entryAt(span, at, offset)
+  }
+
+  /** The same in a stretch that may hold damage: each header is checked, the wanted entry has been. */
   #pick(
     segment: Segment,
     index: OffsetIndex,
@@ -118,12 +138,23 @@ export class RandomAccess<T> {
       offset += header.count
       at += header.size
     }
+    return this.#entryAt(span, at, offset)
+  }
+
+  /** The entry whose header was just read. */
+  #entryAt(span: Buffer, at: number, offset: number): Entry<T> {
     const { term, type, timestamp, count, length } = header
     const start = at + ENTRY_HEADER_BYTES
-    const data = span.subarray(start, start + length)
-    const owned = this.#copies ? Buffer.from(data) : data
-    return { offset, term, type, timestamp, count, data: this.#codec.decode(owned) }
+    const data = this.#copies ? copyOf(span, start, length) : span.subarray(start, start + length)
+    return { offset, term, type, timestamp, count, data: this.#codec.decode(data) }
   }
+}
+
+/** A copy of its own, from Node's pool of small buffers, without a view in between. */
+function copyOf(span: Buffer, start: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length)
+  span.copy(copy, 0, start, start + length)
+  return copy
 }
 
 /** True if every entry from the cursor up to the offset `to` is whole. */

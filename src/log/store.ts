@@ -1,10 +1,10 @@
-import { KIB } from '../base/index.ts'
+import { KIB, MIB } from '../base/index.ts'
 import type { Clock, File, Files } from '../io/index.ts'
 import { syncStep, writeStep } from './file-steps.ts'
 import type { Step, Steps } from './steps.ts'
 
 /** From this size on a write goes through the thread pool: copying it would block for too long. */
-const ASYNC_WRITE_BYTES = 256 * KIB
+const ASYNC_WRITE_BYTES = MIB
 /** A blocking write that took longer than this shows memory pressure... */
 const SLOW_WRITE_MS = 2
 /** ...and for so long afterwards every write goes through the thread pool. */

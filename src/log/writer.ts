@@ -3,7 +3,7 @@ import { BackgroundSync } from './background-sync.ts'
 import { commitGroup } from './commit.ts'
 import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { ENTRY_HEADER_BYTES, type EntryKind, TYPE_DATA } from './entry-format.ts'
-import type { Group } from './group.ts'
+import type { Group, Waiter } from './group.ts'
 import { runJob } from './jobs.ts'
 import { metaOf, writeMeta } from './meta-file.ts'
 import { checkAppendOptions } from './options.ts'
@@ -14,9 +14,14 @@ import { syncWritten } from './sync-written.ts'
 import type { WriterState } from './writer-state.ts'
 
 type Data = Uint8Array | string
-type Settle = (error?: unknown) => void
 
 const NO_OPTIONS: AppendOptions = {}
+
+/** The two functions of the promise that was made last: one executor for all, instead of a closure for each. */
+let keptWaiter: Waiter<never> | undefined
+function keepWaiter(resolve: (result: never) => void, reject: (error: unknown) => void): void {
+  keptWaiter = { resolve, reject }
+}
 
 /** The appending side of a log: takes data in, forms groups, and has them committed in order. */
 export class Writer {
@@ -25,6 +30,7 @@ export class Writer {
   /** Bytes of entries that are not yet settled. */
   #waitingBytes = 0
   readonly #enqueueCommit: (group: Group) => void
+  readonly #kind = { type: TYPE_DATA, term: 0, timestamp: 0, count: 1 }
 
   constructor(w: WriterState) {
     this.#w = w
@@ -48,32 +54,37 @@ export class Writer {
   }
 
   append(data: Data, options: AppendOptions = NO_OPTIONS): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const offset = this.#w.nextOffset
-      this.#add([data], options, (error) => (error ? reject(error) : resolve(offset)))
-    })
+    const promise = new Promise<number>(keepWaiter)
+    const waiter = keptWaiter as Waiter<number>
+    try {
+      this.#addOne(data, options, waiter)
+    } catch (error) {
+      waiter.reject(error)
+    }
+    return promise
   }
 
   appendBatch(data: readonly Data[], options: AppendOptions = NO_OPTIONS): Promise<AppendedRange> {
     return new Promise((resolve, reject) => {
-      const first = this.#w.nextOffset
-      const last = first + (data.length - 1) * (options.count ?? 1)
-      this.#add(data, options, (error) => (error ? reject(error) : resolve({ first, last })))
+      this.#addBatch(data, options, { resolve, reject })
     })
   }
 
   /** Appends and blocks until the entry is safe under the log's policy. */
   appendSync(data: Data, options: AppendOptions = NO_OPTIONS): number {
-    const offset = this.#w.nextOffset
-    let outcome: { error?: unknown } | undefined
-    this.#add([data], options, (error) => {
-      outcome = { error }
+    let appended: number | undefined
+    let failure: unknown = new TidemarkError('IO', 'the append did not finish')
+    this.#addOne(data, options, {
+      resolve: (offset: number) => {
+        appended = offset
+      },
+      reject: (error) => {
+        failure = error
+      },
     })
     this.#w.sequencer.drainSync()
-    if (outcome === undefined || outcome.error) {
-      throw outcome?.error ?? new TidemarkError('IO', 'the append did not finish')
-    }
-    return offset
+    if (appended === undefined) throw failure
+    return appended
   }
 
   /** Appends another replica's entries as one atomic batch. */
@@ -89,46 +100,71 @@ export class Writer {
         throw new TidemarkError('INVALID_ARGUMENT', 'the entries of a batch must have one term')
       }
       const first = w.nextOffset
-      let last = first
       const group = this.#openGroup(0)
-      this.#fill(group, entries.length, (i, more) => {
-        const entry = entries[i]!
-        group.add(entry.data, entry, more, w.settings.maxEntryBytes, entry.dataCrc)
-        last = w.nextOffset
-        w.nextOffset += entry.count
+      let last = first
+      this.#fill(group, () => {
+        for (const [i, entry] of entries.entries()) {
+          const more = i < entries.length - 1
+          group.add(entry.data, entry, more, w.settings.maxEntryBytes, entry.dataCrc)
+          last = w.nextOffset
+          w.nextOffset += entry.count
+        }
       })
-      group.endBatch(w.nextOffset, term, (error) =>
-        error ? reject(error) : resolve({ first, last }),
-      )
+      group.endBatch(w.nextOffset, term, { resolve, reject }, { first, last })
     })
   }
 
-  #add(data: readonly Data[], options: AppendOptions, settle: Settle): void {
+  #addOne(data: Data, options: AppendOptions, waiter: Waiter<number>): void {
     const w = this.#w
     w.checkWritable()
-    if (options !== NO_OPTIONS) checkAppendOptions(options)
+    const kind = this.#kindOf(options)
+    const group = this.#openGroup(data.length)
+    const { length } = group
+    const offset = w.nextOffset
+    // Invariant: up to here nothing has changed, and a refusal by what follows leaves the group as it was.
+    checkSpan(offset, offset + kind.count)
+    group.add(data, kind, false, w.settings.maxEntryBytes)
+    w.nextOffset = offset + kind.count
+    this.#waitingBytes += group.length - length
+    group.endBatch(w.nextOffset, kind.term, waiter, offset)
+  }
+
+  #addBatch(data: readonly Data[], options: AppendOptions, waiter: Waiter<AppendedRange>): void {
+    const w = this.#w
+    w.checkWritable()
+    const kind = this.#kindOf(options)
     checkNotEmpty(data)
-    const kind: EntryKind = {
-      type: options.type ?? TYPE_DATA,
-      term: w.term,
-      timestamp: options.timestamp ?? w.settings.clock.now(),
-      count: options.count ?? 1,
-    }
-    const group = this.#openGroup(data.length === 1 ? data[0]!.length : totalLength(data))
-    this.#fill(group, data.length, (i, more) => {
-      group.add(data[i]!, kind, more, w.settings.maxEntryBytes)
-      w.nextOffset += kind.count
+    const group = this.#openGroup(totalLength(data))
+    const first = w.nextOffset
+    this.#fill(group, () => {
+      const lastIndex = data.length - 1
+      for (let i = 0; i <= lastIndex; i++) {
+        group.add(data[i]!, kind, i < lastIndex, w.settings.maxEntryBytes)
+      }
+      w.nextOffset += data.length * kind.count
     })
-    group.endBatch(w.nextOffset, kind.term, settle)
+    const last = w.nextOffset - kind.count
+    group.endBatch(w.nextOffset, kind.term, waiter, { first, last })
+  }
+
+  /** What the entries of an append are. The same object each time: it is read at once, and not kept. */
+  #kindOf(options: AppendOptions): EntryKind {
+    if (options !== NO_OPTIONS) checkAppendOptions(options)
+    const kind = this.#kind
+    kind.type = options.type ?? TYPE_DATA
+    kind.term = this.#w.term
+    kind.timestamp = options.timestamp ?? this.#w.settings.clock.now()
+    kind.count = options.count ?? 1
+    return kind
   }
 
   /** Adds the entries of one batch to the group, all or none. */
-  #fill(group: Group, count: number, addOne: (i: number, more: boolean) => void): void {
+  #fill(group: Group, addAll: () => void): void {
     const w = this.#w
     const { length } = group
     const offset = w.nextOffset
     try {
-      for (let i = 0; i < count; i++) addOne(i, i < count - 1)
+      addAll()
       if (group.length - length > BATCH_BYTES_MAX) throw batchTooLarge(group.length - length)
       checkSpan(offset, w.nextOffset)
     } catch (error) {

@@ -114,6 +114,7 @@ function run(fault: string): void {
   commitLogContract({
     name: fault,
     maxEntryBytes: 2 ** 21,
+    timeoutMs: 1500,
     open: () => open(new ForgetfulFiles()),
     reopen: async (log) => {
       await log.close()

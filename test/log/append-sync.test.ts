@@ -20,7 +20,7 @@ import {
 // hold each kind of operation back, call it, look at what a crash would leave, and only then let the
 // operation that was overtaken take effect, late.
 
-const LARGE = 'x'.repeat(300 * 1024)
+const LARGE = 'x'.repeat(1200 * 1024)
 
 async function assertSafe(files: ForgetfulFiles, texts: readonly string[]): Promise<void> {
   await using(worstCrash(files), {}, async (log) => {

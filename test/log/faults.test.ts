@@ -64,7 +64,7 @@ class Trial {
     const how = this.below(4)
     const count = how === 1 ? 1 + this.below(5) : 1
     const mine = Array.from({ length: count }, (_, i) => {
-      const size = this.below(20) === 0 ? 300_000 : this.below(200)
+      const size = this.below(20) === 0 ? 1_200_000 : this.below(200)
       const text = `${this.texts.length + i}${'.'.repeat(size)}`
       return { text, fate: 'unknown' as Fate }
     })

@@ -119,7 +119,7 @@ describe('a full disk', () => {
     leaveFree(files, 50)
     const gate = new Gate((op) => op.kind === 'write' && op.path.endsWith('.store'))
     files.writeDelay = gate.delay
-    const large = log.append(Buffer.alloc(300_000))
+    const large = log.append(Buffer.alloc(1_200_000))
     const failed = assertFull(large)
     await gate.reached()
     const behind = [log.append(''), log.appendBatch(['a', 'b'])]

@@ -408,7 +408,7 @@ describe('a reader without a writer', () => {
     const dying = await openOn(files, { clock, sync: 'never' })
     await dying.appendBatch(someTexts(5))
     const gate = gateOn(files, 'write', '.store')
-    const large = dying.append('x'.repeat(300_000))
+    const large = dying.append('x'.repeat(1_200_000))
     await gate.reached()
     const left = cloneAll(files)
     gate.open()

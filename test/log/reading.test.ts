@@ -20,7 +20,7 @@ import {
   using,
 } from './fixtures.ts'
 
-const LARGE = Buffer.alloc(300 * 1024, 0x5a)
+const LARGE = Buffer.alloc(1200 * 1024, 0x5a)
 
 describe('reading beside a large write that is under way', () => {
   it('every way of reading sees exactly what was acknowledged', async () => {
@@ -31,7 +31,7 @@ describe('reading beside a large write that is under way', () => {
       const gate = new Gate((op) => op.kind === 'write' && op.path.endsWith('.store'))
       files.writeDelay = gate.delay
       // Many entries: index points lie in the middle of what is not written yet.
-      const batch = log.appendBatch(Array.from({ length: 100 }, () => Buffer.alloc(5000, 7)))
+      const batch = log.appendBatch(Array.from({ length: 100 }, () => Buffer.alloc(12_000, 7)))
       await gate.reached()
       assert.equal(log.highWaterMark, 5)
       assert.deepEqual(await textsOf(log), someTexts(5))
@@ -43,7 +43,7 @@ describe('reading beside a large write that is under way', () => {
       assert.deepEqual((await entriesOf(log, { fromTimestamp: 0 })).length, 5)
       gate.open()
       await batch
-      assert.equal((await log.get(104))?.data.length, 5000)
+      assert.equal((await log.get(104))?.data.length, 12_000)
       await log.close()
     }
   })

@@ -359,7 +359,7 @@ describe('a replica’s read', () => {
     const log = await openReplica(files, { segmentBytes: 2 ** 20 })
     await appendTexts(log, someTexts(3))
     const gate = gateOn(files, 'write', '.store')
-    const append = log.replica.append([entryOf('x'.repeat(300_000))])
+    const append = log.replica.append([entryOf('x'.repeat(1_200_000))])
     await gate.reached()
     assert.equal(log.replica.endOffset, 3)
     assert.deepEqual(await linesOf(log), lines(someTexts(3), 0, 1))

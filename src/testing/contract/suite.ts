@@ -3,6 +3,8 @@ import { it } from 'node:test'
 import { TidemarkError } from '../../base/index.ts'
 import type { CommitLog, Entry, ReadOptions } from '../../log/index.ts'
 
+const TIMEOUT_MS_DEFAULT = 30_000
+
 /** A log of plain bytes, into which strings go as UTF-8. */
 export type ContractLog = CommitLog<Buffer, Uint8Array | string>
 
@@ -29,6 +31,8 @@ interface CommonOptions {
   readonly open: () => Promise<ContractLog>
   /** The largest entry that the log takes, at least 1 MiB. One byte more must be TOO_LARGE. */
   readonly maxEntryBytes: number
+  /** So long a test may take, in ms; 30 s by default. One that waits for what never comes fails then. */
+  readonly timeoutMs?: number
 }
 
 interface Reopenable extends CommonOptions {
@@ -80,7 +84,8 @@ export class ContractSuite {
   ): void {
     const skips = this.#options.skip ?? {}
     const reason = parts.map((part) => skips[part]).find((each) => each !== undefined)
-    it(name, { skip: reason ?? false }, async () => {
+    const timeout = this.#options.timeoutMs ?? TIMEOUT_MS_DEFAULT
+    it(name, { skip: reason ?? false, timeout }, async () => {
       const log = await this.#options.open()
       try {
         await body(log)
