@@ -11,6 +11,7 @@ export class Output {
   readonly #ended = new AbortController()
   #failure: Error | undefined
   #room: Promise<void> | undefined
+  #isUsed = false
 
   /** `name` is what an error message calls it. */
   constructor(stream: Writable & { readonly isTTY?: boolean }, name: string) {
@@ -49,6 +50,7 @@ export class Output {
   /** Writes, or does nothing when the other side is gone. */
   write(chunk: string | Uint8Array): void {
     if (this.#ended.signal.aborted) return
+    this.#isUsed = true
     if (!this.#stream.write(chunk)) this.#room ??= this.#drained()
   }
 
@@ -58,7 +60,8 @@ export class Output {
 
   /** Resolves when everything is written. Throws IO if writing failed for another reason than EPIPE. */
   async flush(): Promise<void> {
-    if (!this.#ended.signal.aborted) {
+    // What cannot be written to is no failure of a command that has nothing to say there.
+    if (this.#isUsed && !this.#ended.signal.aborted) {
       await new Promise<void>((resolve) => this.#stream.write('', () => resolve()))
       // The stream calls back with an error before it emits it.
       await new Promise<void>((resolve) => setImmediate(resolve))

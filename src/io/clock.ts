@@ -28,7 +28,8 @@ export function afterMicrotasks(): Promise<void> {
 }
 
 export const nodeClock: Clock = {
-  now: () => Date.now(),
+  // A clock that was never set can stand before 1970, which no timestamp can say.
+  now: () => Math.max(0, Date.now()),
   monotonic: () => performance.now(),
   after(delayMs, fire, keepsAlive = false) {
     const timer = setTimeout(fire, delayMs)

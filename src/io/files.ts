@@ -48,6 +48,11 @@ export interface Files {
   listSync(folder: string): string[]
   /** True if there is a file or folder of that name. */
   existsSync(path: string): boolean
+  /**
+   * The one absolute path of what is at `path`, all links followed; of something that is not there, the path
+   * below its parent's.
+   */
+  realPathSync(path: string): string
   /** Makes the folder and its parents; no error if it is there. Returns the first folder made. */
   makeFolderSync(folder: string): string | undefined
   /** Renames within one file system, replacing `to` in one step. */

@@ -75,6 +75,11 @@ export class ForgetfulFiles extends WatchedOperations implements Files {
     return [...this.#folder(folder, 'scandir').entries.keys()]
   }
 
+  /** There are no links here. */
+  realPathSync(path: string): string {
+    return absolute(path)
+  }
+
   existsSync(path: string): boolean {
     return this.#find(path) !== undefined
   }

@@ -11,13 +11,14 @@ import {
   read,
   readdirSync,
   readSync,
+  realpathSync,
   renameSync,
   statSync,
   unlinkSync,
   write,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf, invariant } from '../base/index.ts'
 import type { File, FileMode, Files } from './files.ts'
 import { lockHolderSync, lockSync } from './node-lock.ts'
@@ -247,6 +248,16 @@ function makeFolderSync(folder: string): string | undefined {
   return first ?? folder
 }
 
+function realPathSync(path: string): string {
+  try {
+    return realpathSync.native(path)
+  } catch (error) {
+    const parent = dirname(resolve(path))
+    if (errnoOf(error) !== 'ENOENT' || parent === resolve(path)) throw error
+    return join(realPathSync(parent), basename(path))
+  }
+}
+
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
@@ -257,6 +268,7 @@ export const nodeFiles: Files = {
   listSync: (folder) => readdirSync(folder),
   // Not fs.existsSync, for which what may not be looked at is not there.
   existsSync: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
+  realPathSync,
   makeFolderSync,
   renameSync: (from, to) => renameSync(from, to),
   removeSync: (path) => unlinkSync(path),

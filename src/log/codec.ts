@@ -8,6 +8,9 @@ export interface Codec<T, I = T> {
   decode(bytes: Buffer): T
 }
 
+/** What a log of `T` takes unless its codec says otherwise: where entries are plain bytes, strings too. */
+export type InputOf<T> = [T] extends [Buffer] ? Uint8Array | string : T
+
 /** Bytes as they are; strings go in as UTF-8. The default. */
 export const bytes: Codec<Buffer, Uint8Array | string> = {
   encode: (value) => value,

@@ -1,3 +1,5 @@
+import type { InputOf } from './codec.ts'
+
 /** One record in the log. */
 export interface Entry<T = Buffer> {
   /** Its place in the log, from 0, strictly increasing. */
@@ -57,7 +59,8 @@ export interface Snapshots {
   list(): Promise<number[]>
   /**
    * Stores a snapshot of the state before `offset`, in one atomic step: a crash leaves all of it or
-   * nothing. Replaces one of the same offset.
+   * nothing. Replaces one of the same offset. What the state was built from is made durable first. Throws
+   * INVALID_ARGUMENT beyond the high-water mark.
    */
   write(offset: number, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void>
   /** The bytes of a snapshot, each chunk checked. Throws NOT_FOUND, or CORRUPT where damage begins. */
@@ -70,7 +73,7 @@ export interface Snapshots {
  * The seam of the system: what is written against this runs unchanged on a folder, a quorum, or a
  * remote log. It holds no more than all of these can keep.
  */
-export interface CommitLog<T = Buffer, I = T> {
+export interface CommitLog<T = Buffer, I = InputOf<T>> {
   /** First offset still kept. Everything below may be gone. */
   readonly lowWaterMark: number
   /** First offset not yet safe. Readers only ever see entries below it. */

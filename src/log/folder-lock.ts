@@ -2,6 +2,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { type FileLock, type Files, type LockHolder, nodeFiles } from '../io/index.ts'
 import { makeFolderDurably } from './folder-snapshots.ts'
+import { checkFolderName, withIoErrors } from './io-error.ts'
 import { LOCK_NAME } from './names.ts'
 
 /**
@@ -9,12 +10,15 @@ import { LOCK_NAME } from './names.ts'
  * the folder, at any depth, are opened with `{ lock }`; without it they are refused.
  */
 export class FolderLock {
+  /** The locked folder, all links followed. */
   readonly folder: string
+  readonly #files: Files
   readonly #lock: FileLock
   readonly #open = new Set<string>()
   #isReleased = false
 
-  private constructor(folder: string, lock: FileLock) {
+  private constructor(files: Files, folder: string, lock: FileLock) {
+    this.#files = files
     this.folder = folder
     this.#lock = lock
   }
@@ -22,9 +26,12 @@ export class FolderLock {
   /** Takes the lock of `folder`, which is created if it is not there. Throws LOCKED. */
   static async acquire(folder: string, options: { files?: Files } = {}): Promise<FolderLock> {
     const files = options.files ?? nodeFiles
-    const absolute = resolve(folder)
-    await makeFolderDurably(files, absolute)
-    return new FolderLock(absolute, lockFolder(files, absolute))
+    checkFolderName(folder)
+    return withIoErrors(`lock the folder ${folder}`, async () => {
+      await makeFolderDurably(files, resolve(folder))
+      const real = files.realPathSync(folder)
+      return new FolderLock(files, real, lockFolder(files, real))
+    })
   }
 
   /** See {@link FileLock.token}. */
@@ -32,9 +39,9 @@ export class FolderLock {
     return this.#lock.token
   }
 
-  /** True if the lock is held and `folder` lies in the locked one. */
+  /** True if the lock is held and `folder` lies in the locked one, all links followed. */
   covers(folder: string): boolean {
-    const path = relative(this.folder, resolve(folder))
+    const path = relative(this.folder, this.#files.realPathSync(folder))
     return !this.#isReleased && path !== '..' && !path.startsWith(`..${sep}`)
   }
 
@@ -76,31 +83,44 @@ export class FolderLock {
 /**
  * Locks a folder, unless one above it is locked. Whoever opens a log under a folder's lock looks at
  * the log's own lock after taking that; here it is the other way round, so that of two which come at the
- * same time at least one sees the other.
+ * same time at least one sees the other. Folders are told apart by their real paths: two names that lead
+ * to one log must meet in one lock.
  */
 export function lockFolder(files: Files, folder: string): FileLock {
-  const lock = files.lockSync(join(folder, LOCK_NAME))
-  const above = holderAbove(files, folder)
+  const real = files.realPathSync(folder)
+  const lock = files.lockSync(join(real, LOCK_NAME))
+  const above = holderAbove(files, real)
   if (!above) return lock
   lock.releaseSync()
   throw refused(folder, above.holder.pid, `the lock of ${above.folder}`)
 }
 
+/** Throws LOCKED if a folder above is locked: before anything is made for what will be refused. */
+export function refuseBelowLock(files: Files, folder: string): void {
+  const above = holderAbove(files, files.realPathSync(folder))
+  if (above) throw refused(folder, above.holder.pid, `the lock of ${above.folder}`)
+}
+
 /**
- * The lock of a log that lies in a locked folder: no file, only a note that it is open. Throws LOCKED
- * if it is open already, or if its own lock is held all the same.
+ * The lock of a log that lies in a locked folder: no file, only a note that it is open. Throws LOCKED if it
+ * is open already, or if its own lock, or that of a folder in between, is held all the same.
  */
 export function claimLog(shared: FolderLock, files: Files, folder: string): FileLock {
-  shared.claim(folder)
-  const holder = files.lockHolderSync(join(folder, LOCK_NAME))
-  if (!holder) return { token: shared.token, releaseSync: () => shared.disclaim(folder) }
-  shared.disclaim(folder)
-  throw refused(folder, holder.pid, 'its own lock')
+  const real = files.realPathSync(folder)
+  shared.claim(real)
+  for (let at = real; at !== shared.folder && at !== dirname(at); at = dirname(at)) {
+    const holder = files.lockHolderSync(join(at, LOCK_NAME))
+    if (!holder) continue
+    shared.disclaim(real)
+    throw refused(folder, holder.pid, at === real ? 'its own lock' : `the lock of ${at}`)
+  }
+  return { token: shared.token, releaseSync: () => shared.disclaim(real) }
 }
 
 /** The living writer of a log, by its own lock or one above; undefined if there is none. */
 export function writerOf(files: Files, folder: string): LockHolder | undefined {
-  return files.lockHolderSync(join(folder, LOCK_NAME)) ?? holderAbove(files, folder)?.holder
+  const real = files.realPathSync(folder)
+  return files.lockHolderSync(join(real, LOCK_NAME)) ?? holderAbove(files, real)?.holder
 }
 
 function holderAbove(files: Files, folder: string) {

@@ -1,4 +1,4 @@
-export { bytes, type Codec, json, text } from './codec.ts'
+export { bytes, type Codec, type InputOf, json, text } from './codec.ts'
 export type {
   AppendedRange,
   AppendOptions,

@@ -17,6 +17,15 @@ export function ioError(what: string, error: unknown): unknown {
     : error
 }
 
+/** Throws INVALID_ARGUMENT if `folder` cannot be a path. */
+export function checkFolderName(folder: unknown): asserts folder is string {
+  if (typeof folder === 'string' && folder !== '' && !folder.includes('\0')) return
+  throw new TidemarkError(
+    'INVALID_ARGUMENT',
+    `folder must be a path, not ${typeof folder === 'string' ? JSON.stringify(folder) : String(folder)}`,
+  )
+}
+
 /** Throws INVALID_ARGUMENT if there is something at `path` that is not a folder, IO if that cannot be told. */
 export function checkLogPath(files: Files, path: string): void {
   try {

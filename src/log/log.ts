@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { TidemarkError } from '../base/index.ts'
-import { bytes, type Codec } from './codec.ts'
+import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import { bytes, type Codec, type InputOf } from './codec.ts'
 import type {
   AppendedRange,
   AppendOptions,
@@ -12,10 +12,10 @@ import type {
 } from './commit-log.ts'
 import { entryMaker, type MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
-import { claimLog, lockFolder } from './folder-lock.ts'
+import { claimLog, lockFolder, refuseBelowLock } from './folder-lock.ts'
 import { FolderSnapshots, makeFolderDurably } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
-import { checkLogPath, withIoErrors } from './io-error.ts'
+import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
 import {
@@ -40,7 +40,7 @@ import { WriterState } from './writer-state.ts'
  *
  * Errors are {@link TidemarkError} with a stable `code`; docs/errors.md lists them.
  */
-export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I> {
+export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   readonly #view: LogView
   /** What only the writer has. */
   readonly #w: WriterState | undefined
@@ -57,10 +57,12 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     this.#codec = codec
     this.#make = entryMaker(codec)
     this.#random = new RandomAccess(view, codec)
-    const { files } = view.settings
-    this.snapshots = new FolderSnapshots(files, view.folder, {
+    this.snapshots = new FolderSnapshots(view.settings, view.folder, {
       checkReadable: () => this.#checkReadable(),
       checkWritable: () => this.#writable(),
+      // The host of a replica keeps a snapshot of what it has not got, and resets the log to it then.
+      offsetMax: () => (view.settings.replica ? OFFSET_MAX : view.highWaterMark),
+      makeDurable: (offset) => this.#makeDurable(offset),
     })
     if (view instanceof WriterState) {
       this.#w = view
@@ -89,9 +91,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     folder: string,
     options: LogOptions<never, never> | LogOptions = {},
   ): Promise<never> {
-    if (typeof folder !== 'string' || folder === '') {
-      throw new TidemarkError('INVALID_ARGUMENT', `folder must be a path, not ${String(folder)}`)
-    }
+    checkFolderName(folder)
     const settings = logSettings(options)
     const path = resolve(folder)
     checkLogPath(settings.files, path)
@@ -184,7 +184,8 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
 
   /**
    * Resolves when every entry that was acknowledged before the call is below the high-water mark here:
-   * at once for the writer; for a reader in another process when the writer's marks have got there.
+   * at once for the writer; for a reader in another process when the writer's marks have got there. Throws IO if the
+   * writer says nothing of what it has written for 5 s.
    */
   async barrier(): Promise<void> {
     this.#checkReadable()
@@ -204,9 +205,9 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     await this.#writable().flush()
   }
 
-  /** Resolves when no append waits any more: the moment to go on after OVERLOADED. */
+  /** Resolves when no append of before this call waits any more: the moment to go on after OVERLOADED. */
   async drained(): Promise<void> {
-    await this.#w?.sequencer.idle()
+    await this.#w?.sequencer.passed()
   }
 
   /** Finishes what was appended, syncs it, and gives the lock back. Further calls do nothing. */
@@ -231,6 +232,11 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     } finally {
       w.lock.releaseSync()
     }
+  }
+
+  async #makeDurable(offset: number): Promise<void> {
+    const w = this.#w!
+    if (w.syncedMark < Math.min(offset, w.active.endOffset)) await this.#writable().flush()
   }
 
   #checkReadable(): void {
@@ -268,7 +274,6 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
 
 async function openWriter(folder: string, settings: LogSettings): Promise<WriterState> {
   const { files } = settings
-  await makeFolderDurably(files, folder)
   const shared = settings.lock
   if (shared && !shared.covers(folder)) {
     throw new TidemarkError(
@@ -276,6 +281,8 @@ async function openWriter(folder: string, settings: LogSettings): Promise<Writer
       `the lock of ${shared.folder} does not cover ${folder}`,
     )
   }
+  if (!shared) refuseBelowLock(files, folder)
+  await makeFolderDurably(files, folder)
   const lock = shared ? claimLog(shared, files, folder) : lockFolder(files, folder)
   try {
     const start = await finish(openForWriting(settings, folder))

@@ -26,6 +26,8 @@ export class MarksPublisher {
   #publishedAt = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
   #stopped = false
+  /** The file, once a writer that blocks has needed it. */
+  #kept: File | undefined
 
   constructor(folder: string, settings: LogSettings, current: () => Marks) {
     this.#path = join(folder, MARKS_NAME)
@@ -47,15 +49,29 @@ export class MarksPublisher {
     this.#cancel = undefined
     this.#publishedAt = this.#settings.clock.monotonic()
     try {
-      const file = this.#open()
+      const file = this.#kept ?? this.#open()
       try {
         file.writeSync(encodeMarks(this.#current()), 0)
       } finally {
-        file.closeSync()
+        if (file !== this.#kept) file.closeSync()
       }
     } catch {
       // What is there stays: marks that are too low, or torn ones, which say nothing.
     }
+  }
+
+  /**
+   * Writes the marks now if they wait for their moment. For a writer that blocks, and does so often: its file
+   * stays open.
+   */
+  publishDue(): void {
+    if (!this.#cancel) return
+    try {
+      this.#kept ??= this.#open()
+    } catch {
+      // As in publish.
+    }
+    this.publish()
   }
 
   /**
@@ -76,6 +92,8 @@ export class MarksPublisher {
     this.#cancel?.()
     this.#cancel = undefined
     this.#stopped = true
+    this.#kept?.closeSync()
+    this.#kept = undefined
   }
 
   #open(): File {

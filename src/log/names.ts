@@ -27,6 +27,13 @@ export function indexName(base: number, id: number): string {
   return `${segmentName(base, id)}.index`
 }
 
+/** True for the temporary name of a file that a log makes: a stranger's is left alone. */
+export function isOurTemporary(name: string): boolean {
+  if (!name.endsWith(TEMPORARY_SUFFIX)) return false
+  const made = name.slice(0, -TEMPORARY_SUFFIX.length)
+  return made === META_NAME || parseSegmentName(made) !== undefined
+}
+
 /** What a file name says, or undefined if it is not that of a segment's file. */
 export function parseSegmentName(name: string): SegmentName | undefined {
   const match = SEGMENT_NAME.exec(name)

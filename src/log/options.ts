@@ -14,7 +14,7 @@ import {
 } from '../base/index.ts'
 import type { Clock, Files, Random } from '../io/index.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../io/index.ts'
-import type { Codec } from './codec.ts'
+import type { Codec, InputOf } from './codec.ts'
 import type { AppendOptions, ReadOptions } from './commit-log.ts'
 import { ENTRY_HEADER_BYTES, TYPE_DATA, TYPE_MAX, TYPE_USER_MIN } from './entry-format.ts'
 import type { FolderLock } from './folder-lock.ts'
@@ -25,7 +25,7 @@ import type { FolderLock } from './folder-lock.ts'
  */
 export type SyncPolicy = 'always' | 'never' | { readonly intervalMs: number }
 
-export interface LogOptions<T = Buffer, I = Uint8Array | string> {
+export interface LogOptions<T = Buffer, I = InputOf<T>> {
   /** `append` (the default) creates the log if there is none and is its one writer; `read` only looks. */
   readonly mode?: 'append' | 'read'
   readonly sync?: SyncPolicy
@@ -102,8 +102,9 @@ function invalid(message: string): TidemarkError {
 
 /** Throws INVALID_ARGUMENT for a name that is not an option: a misspelt option must not pass silently. */
 function checkNames(options: object, names: readonly string[], what: string): void {
-  if (typeof options !== 'object' || options === null) {
-    throw invalid(`${what} must be an object, not ${String(options)}`)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    const found = Array.isArray(options) ? 'an array' : String(options)
+    throw invalid(`${what} must be an object, not ${found}`)
   }
   for (const [name, value] of Object.entries(options)) {
     // Only undefined means "not given": a null is a value that someone meant to set.
@@ -113,11 +114,16 @@ function checkNames(options: object, names: readonly string[], what: string): vo
   }
 }
 
+/** A value as a message shows it: a string is told from a number. */
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
 export function checkInteger(value: unknown, name: string, min: number, max: number): number {
   if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
     return value as number
   }
-  throw invalid(`${name} must be an integer from ${min} to ${max}, not ${String(value)}`)
+  throw invalid(`${name} must be an integer from ${min} to ${max}, not ${shown(value)}`)
 }
 
 function boolean(value: unknown, name: string): boolean {
@@ -223,7 +229,9 @@ export function checkTerm(value: unknown, name: string): number {
 export function checkAppendOptions(options: AppendOptions): void {
   checkNames(options, APPEND_OPTION_NAMES, 'append options')
   const { type, timestamp, count } = options
-  if (type !== undefined && type !== TYPE_DATA) checkInteger(type, 'type', TYPE_USER_MIN, TYPE_MAX)
+  if (type !== undefined && type !== TYPE_DATA) {
+    checkInteger(type, `type, if it is not ${TYPE_DATA},`, TYPE_USER_MIN, TYPE_MAX)
+  }
   if (timestamp !== undefined) checkInteger(timestamp, 'timestamp', 0, TIMESTAMP_MS_MAX)
   if (count !== undefined) checkInteger(count, 'count', 1, 2 ** 31)
 }

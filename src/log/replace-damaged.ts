@@ -16,10 +16,10 @@ export function* replaceRange(
   range: DamagedRange,
   entries: readonly ReplicaEntry[],
 ): Steps {
-  const segment = w.segments.find((candidate) => candidate.id === range.segmentId)
+  const segment = w.segments.find((candidate) => candidate.id === range?.segmentId)
   if (!segment || !w.damage.includes(range)) {
     throw invalid(
-      `offsets ${range.offset} to ${range.endOffset} are not a damaged range of this log`,
+      `offsets ${range?.offset} to ${range?.endOffset} are not a damaged range of this log`,
     )
   }
   if (range.endPosition === undefined) {

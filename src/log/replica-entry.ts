@@ -23,8 +23,19 @@ export function checkBirth(entry: ReplicaEntry): void {
   throw new TidemarkError('CORRUPT', `${data.length} bytes of data do not fit their checksum`)
 }
 
-/** Throws INVALID_ARGUMENT unless the fields of an entry can be stored. */
-export function checkKind(entry: ReplicaEntry): void {
+/** Throws INVALID_ARGUMENT unless these are entries whose fields can be stored. */
+export function checkEntries(entries: readonly ReplicaEntry[]): void {
+  if (!Array.isArray(entries)) {
+    throw new TidemarkError('INVALID_ARGUMENT', `entries must be an array, not ${typeof entries}`)
+  }
+  // Not forEach, which passes over holes.
+  for (const entry of entries) checkEntry(entry)
+}
+
+function checkEntry(entry: ReplicaEntry): void {
+  if (typeof entry !== 'object' || entry === null || !(entry.data instanceof Uint8Array)) {
+    throw new TidemarkError('INVALID_ARGUMENT', 'an entry must be an object whose data is bytes')
+  }
   checkInteger(entry.term, 'term', 0, TERM_MAX)
   checkInteger(entry.type, 'type', TYPE_DATA, TYPE_MAX)
   checkInteger(entry.timestamp, 'timestamp', 0, TIMESTAMP_MS_MAX)

@@ -8,7 +8,7 @@ import type { LogView } from './log-view.ts'
 import { checkOffset, checkTerm } from './options.ts'
 import type { DamagedRange } from './recovery.ts'
 import { replaceRange } from './replace-damaged.ts'
-import { checkBirth, type ReplicaEntry } from './replica-entry.ts'
+import { checkBirth, checkEntries, type ReplicaEntry } from './replica-entry.ts'
 import { finishSync } from './steps.ts'
 import { termAt } from './term.ts'
 import type { Writer } from './writer.ts'
@@ -143,7 +143,8 @@ export class Replica {
    * Puts a peer's entries in the place of a damaged range, which they must fill exactly; then the
    * range is whole again and synced.
    */
-  replaceDamaged(range: DamagedRange, entries: readonly ReplicaEntry[]): Promise<void> {
+  async replaceDamaged(range: DamagedRange, entries: readonly ReplicaEntry[]): Promise<void> {
+    checkEntries(entries)
     for (const entry of entries) checkBirth(entry)
     return runJob(this.#w, 'repair', () => replaceRange(this.#w, range, entries))
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import type { Files } from '../io/index.ts'
-import { parseSegmentName, storeName, TEMPORARY_SUFFIX } from './names.ts'
+import { isOurTemporary, parseSegmentName, storeName } from './names.ts'
 import { Segment } from './segment.ts'
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-format.ts'
 
@@ -50,7 +50,7 @@ export function readChain(files: Files, folder: string, lowWaterMark: number): C
   const dead: string[] = []
   const names = files.listSync(folder)
   for (const name of names) {
-    if (name.endsWith(TEMPORARY_SUFFIX)) dead.push(name)
+    if (isOurTemporary(name)) dead.push(name)
     const parsed = parseSegmentName(name)
     if (parsed?.kind !== 'store') continue
     const found = readStoreHeader(files, folder, name, parsed.base)

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { errnoOf, invariant, TidemarkError } from '../base/index.ts'
 import type { File, Files } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES } from './entry-format.ts'
@@ -79,7 +80,8 @@ export class SegmentFiles {
     try {
       return this.#files.openSync(segment.storePath, 'read')
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error
+      const isFolderGone = !this.#files.existsSync(dirname(segment.storePath))
+      if (errnoOf(error) !== 'ENOENT' || isFolderGone) throw error
       throw new TidemarkError(
         'TRIMMED',
         `${segment.storePath} is gone: the log was trimmed or cut past offset ${segment.base}`,

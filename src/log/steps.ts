@@ -46,6 +46,17 @@ export class Sequencer {
     this.#running ??= this.#runAll()
   }
 
+  /** Resolves when everything that was queued before the call is done. What comes after it does not matter. */
+  async passed(): Promise<void> {
+    if (this.#running === undefined) return
+    await new Promise<void>((resolve) => {
+      // biome-ignore lint/correctness/useYield: it has nothing to wait for.
+      this.enqueue(function* mark() {
+        resolve()
+      })
+    })
+  }
+
   /** Resolves when nothing is queued or under way. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running

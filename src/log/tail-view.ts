@@ -20,7 +20,7 @@ const ATTEMPTS_MAX = 20
 /** So long without news, and a reader that follows asks whether the writer still lives. */
 const SILENCE_MS = 200
 /** Marks follow an acknowledgement within a millisecond or two, unless the writer's process stands still. */
-const BARRIER_MS_MAX = 1000
+const BARRIER_MS_MAX = 5000
 
 /**
  * A log as a process sees it that does not write it. While a writer lives, its marks file says what
@@ -73,18 +73,28 @@ export class TailView implements LogView {
   /**
    * What is acknowledged is in the store, and the marks get there a moment later. So this waits until
    * they have passed the end that the store has now, or until that end was taken back. What a writer
-   * has written and says nothing of for a while was not acknowledged: its disk is slow, or it is poisoned.
+   * has written and says nothing of is not acknowledged, or its process stands still: nobody here can tell
+   * which, so after a while this throws IO.
    */
   async barrier(): Promise<void> {
     const { clock } = this.settings
     const begun = clock.monotonic()
-    while (clock.monotonic() - begun <= BARRIER_MS_MAX) {
+    for (;;) {
       await this.refresh()
       if (this.#isReplica || this.isClosed || !this.#writerLives()) return
       const end = await this.#writtenEnd()
       if (this.highWaterMark >= end) return
+      if (clock.monotonic() - begun > BARRIER_MS_MAX) throw this.#silence(end)
       await this.#pause(this.settings.pollMs)
     }
+  }
+
+  #silence(end: number): TidemarkError {
+    const who = this.writerPid === undefined ? '' : ` (process ${this.writerPid})`
+    return new TidemarkError(
+      'IO',
+      `cannot tell what was acknowledged of the log ${this.folder}: its writer${who} has written up to offset ${end}, and for ${BARRIER_MS_MAX} ms has said that it is safe only up to ${this.highWaterMark}; it is stopped, its disk does not answer, or a sync has failed`,
+    )
   }
 
   /** The end of the last whole batch in the store, whether or not it may be shown. */

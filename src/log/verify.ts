@@ -1,9 +1,10 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { writerOf } from './folder-lock.ts'
+import { listSnapshots, readFrames } from './folder-snapshots.ts'
 import { checkIndexFile } from './index-check.ts'
-import { checkLogPath } from './io-error.ts'
+import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
@@ -64,8 +65,17 @@ export async function verifyLog(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const files = options.files ?? nodeFiles
+  checkFolderName(folder)
   const path = resolve(folder)
   checkLogPath(files, path)
+  return withIoErrors(`verify the log ${path}`, () => verifyFolder(files, path, options))
+}
+
+async function verifyFolder(
+  files: Files,
+  path: string,
+  options: VerifyOptions,
+): Promise<VerifyReport> {
   const lives = writerOf(files, path) !== undefined
   const findings = new Findings()
   const survey = readFolder(files, path, findings)
@@ -89,6 +99,7 @@ export async function verifyLog(
     })
     options.onProgress?.({ bytes: findings.bytes, totalBytes })
   }
+  await verifySnapshots(files, path, findings, options.signal)
   if (active && lowWaterMark > findings.endOffset) {
     const problem = `the low-water mark ${lowWaterMark} is beyond the end ${findings.endOffset}`
     findings.add(META_NAME, 0, findings.endOffset, problem, lowWaterMark)
@@ -124,6 +135,27 @@ function readFolder(files: Files, path: string, findings: Findings): Survey {
     findings.notes.push(`left over, and removed by the next writer: ${chain.dead.join(', ')}`)
   }
   return survey
+}
+
+/** Reads every snapshot to its end: each frame's checksum continues the one before. */
+async function verifySnapshots(
+  files: Files,
+  path: string,
+  findings: Findings,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const { offset, name } of listSnapshots(files, path)) {
+    signal?.throwIfAborted()
+    const file = files.openSync(join(path, name), 'read')
+    try {
+      for await (const _ of readFrames(file, name, offset)) signal?.throwIfAborted()
+    } catch (error) {
+      if (!(error instanceof TidemarkError && error.code === 'CORRUPT')) throw error
+      findings.add(name, error.details.position ?? 0, offset, error.message)
+    } finally {
+      file.closeSync()
+    }
+  }
 }
 
 /** A sealed segment is whole up to the end that its successor recorded. */

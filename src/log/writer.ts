@@ -7,7 +7,7 @@ import type { Group, Waiter } from './group.ts'
 import { runJob } from './jobs.ts'
 import { metaOf, writeMeta } from './meta-file.ts'
 import { checkAppendOptions } from './options.ts'
-import { checkBirth, checkKind, type ReplicaEntry } from './replica-entry.ts'
+import { checkBirth, checkEntries, type ReplicaEntry } from './replica-entry.ts'
 import { writeIndex } from './roll.ts'
 import type { Steps } from './steps.ts'
 import { syncWritten } from './sync-written.ts'
@@ -72,17 +72,23 @@ export class Writer {
 
   /** Appends and blocks until the entry is safe under the log's policy. */
   appendSync(data: Data, options: AppendOptions = NO_OPTIONS): number {
+    const { sequencer, marks } = this.#w
     let appended: number | undefined
     let failure: unknown = new TidemarkError('IO', 'the append did not finish')
-    this.#addOne(data, options, {
-      resolve: (offset: number) => {
+    const waiter: Waiter<number> = {
+      resolve: (offset) => {
         appended = offset
       },
       reject: (error) => {
         failure = error
       },
-    })
-    this.#w.sequencer.drainSync()
+    }
+    // Whoever blocks for the disk anyway need not be told that others wait for it.
+    if (this.#isOverloaded(data.length)) sequencer.drainSync()
+    this.#addOne(data, options, waiter)
+    sequencer.drainSync()
+    // The caller may not come back to its event loop for long, and no timer runs before it does.
+    marks.publishDue()
     if (appended === undefined) throw failure
     return appended
   }
@@ -93,7 +99,7 @@ export class Writer {
       const w = this.#w
       w.checkWritable()
       checkNotEmpty(entries)
-      for (const entry of entries) checkKind(entry)
+      checkEntries(entries)
       for (const entry of entries) checkBirth(entry)
       const { term } = entries[0]!
       if (!entries.every((entry) => entry.term === term)) {
@@ -177,15 +183,20 @@ export class Writer {
 
   /** The group for an append of so many bytes or characters. Throws OVERLOADED. */
   #openGroup(length: number): Group {
-    const { maxPendingBytes } = this.#w.settings
-    const waiting = this.#waitingBytes
-    if (waiting > 0 && waiting + length + ENTRY_HEADER_BYTES > maxPendingBytes) {
+    if (this.#isOverloaded(length)) {
+      const waiting = this.#waitingBytes
+      const { maxPendingBytes } = this.#w.settings
       throw new TidemarkError(
         'OVERLOADED',
         `${waiting} bytes wait for the disk already, of ${maxPendingBytes} allowed (maxPendingBytes): await earlier appends, or log.drained()`,
       )
     }
     return this.#w.openGroup(this.#enqueueCommit)
+  }
+
+  #isOverloaded(length: number): boolean {
+    const waiting = this.#waitingBytes
+    return waiting > 0 && waiting + length + ENTRY_HEADER_BYTES > this.#w.settings.maxPendingBytes
   }
 
   /** Makes all that was appended durable, whatever the policy. */

@@ -177,8 +177,19 @@ describe('tidemark append', () => {
     await writer.printed(100)
     writer.stdoutStream.destroy()
     const { code, stderr } = await writer.result()
-    assert.deepEqual([code, stderr], [0, ''])
+    // Quiet, but not a success: what is left of the input was not appended.
+    assert.deepEqual([code, stderr], [1, ''])
     assert.equal((await info(log)).clean, true)
+  })
+
+  it('has nothing to say on a standard output that takes nothing', async (t) => {
+    if (!existsSync('/dev/full')) return t.skip('no /dev/full')
+    const log = freshLog(t)
+    const writer = new Tidemark(['append', log, '--quiet'], { stdout: openSync('/dev/full', 'w') })
+    writer.stdin.end('once\n')
+    const { code, stderr } = await writer.result()
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.equal((await info(log)).highWaterMark, 1)
   })
 
   it('does not go on when the offsets cannot be written', async (t) => {

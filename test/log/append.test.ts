@@ -231,6 +231,35 @@ describe('overload', () => {
   const options = { maxEntryBytes: 1000, maxPendingBytes: 3 * 1040 }
   const full = Buffer.alloc(1000)
 
+  it('drained() waits for what was appended before it, and for nothing later', async () => {
+    const files = newFiles()
+    files.syncDelay = () => new Promise((resolve) => setImmediate(resolve))
+    const log = await openOn(files)
+    let stop = false
+    const client = async () => {
+      while (!stop) await log.append('request')
+    }
+    const clients = [client(), client(), client()]
+    await settle()
+    const before = log.append('before')
+    await log.drained()
+    assert(!(await isPending(before)))
+    stop = true
+    await Promise.all(clients)
+    await log.close()
+  })
+
+  it('appendSync waits for room instead of being refused', async () => {
+    const files = newFiles()
+    const log = await openOn(files, { maxEntryBytes: 1000, maxPendingBytes: 1040 })
+    const full = 'x'.repeat(1000)
+    const first = log.append(full)
+    await assertCode('OVERLOADED', log.append('no room'))
+    assert.equal(log.appendSync(full), 1)
+    assert.equal(await first, 0)
+    await log.close()
+  })
+
   it('rejects what does not fit beside what waits, and goes on after drained()', async () => {
     const files = newFiles()
     const log = await openOn(files, options)

@@ -291,6 +291,7 @@ describe('a disk that is full when something is created', () => {
   it('rejects a snapshot with IO and leaves none', async () => {
     const files = newFiles()
     await using(files, {}, async (log) => {
+      await log.appendBatch(someTexts(2))
       await log.snapshots.write(1, [Buffer.from('old')])
       leaveFree(files, 100)
       await assertFull(log.snapshots.write(2, [Buffer.alloc(5000)]))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -108,6 +108,45 @@ describe('the lock of a data folder', () => {
     const again = await open('/data/a')
     assert.deepEqual(await textsOf(again), ['x'])
     await again.close()
+    lock.release()
+  })
+
+  it('refuses a log for which a lock in between is held', async () => {
+    const files = newFiles()
+    const lower = await FolderLock.acquire('/data/part', { files })
+    const log = await Log.open('/data/part/a', { files, lock: lower })
+    const upper = await FolderLock.acquire('/data', { files })
+    const error = await assertCode('LOCKED', Log.open('/data/part/a', { files, lock: upper }))
+    assert(error.message.includes('/data/part'), error.message)
+    await log.close()
+    lower.release()
+    await (await Log.open('/data/part/a', { files, lock: upper })).close()
+    upper.release()
+  })
+
+  it('holds by whatever name a log is reached', async (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'tidemark-links-'))
+    t.after(() => rmSync(root, { recursive: true, force: true }))
+    const at = (name: string) => join(root, name)
+    mkdirSync(at('data/ada'), { recursive: true })
+    symlinkSync('data', at('alias'))
+    symlinkSync('data/ada', at('orders'))
+    symlinkSync('ada', at('data/same'))
+    mkdirSync(at('disk'))
+    symlinkSync('../disk', at('data/moved'))
+    const lock = await FolderLock.acquire(at('alias'))
+    const log = await Log.open(at('data/ada'), { lock })
+    await assertCode('LOCKED', Log.open(at('orders')))
+    await assertCode('LOCKED', Log.open(at('data/same'), { lock }))
+    await assertCode('LOCKED', FolderLock.acquire(at('data')))
+    // What a link leads out of the folder is not under its lock.
+    await assertCode('INVALID_ARGUMENT', Log.open(at('data/moved'), { lock }))
+    const reader = await Log.open(at('orders'), { mode: 'read' })
+    await log.append('seen')
+    await reader.barrier()
+    assert.deepEqual(await textsOf(reader), ['seen'])
+    await reader.close()
+    await log.close()
     lock.release()
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Log } from 'tidemark'
+import { type Log, verifyLog } from 'tidemark'
 import { cloneAll, extremeImages, type ForgetfulFiles } from 'tidemark/testing'
 import { errnoOf } from '#dist/base/index.js'
 import {
@@ -9,6 +9,8 @@ import {
   newFiles,
   openOn,
   readFile,
+  settle,
+  someTexts,
   using,
   worstCrash,
   writeFile,
@@ -25,16 +27,25 @@ async function bytesOf(log: Log, offset = 7): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+/** A log with entries that there can be states of. */
+async function openFilled(files: ForgetfulFiles): Promise<Log> {
+  const log = await openOn(files)
+  await log.appendBatch(someTexts(10))
+  return log
+}
+
 async function written(): Promise<ForgetfulFiles> {
   const files = newFiles()
-  await using(files, {}, (log) => log.snapshots.write(7, CHUNKS))
+  const log = await openFilled(files)
+  await log.snapshots.write(7, CHUNKS)
+  await log.close()
   return files
 }
 
 describe('a snapshot', () => {
   it('is on the disk when write resolves', async () => {
     const files = newFiles()
-    const log = await openOn(files)
+    const log = await openFilled(files)
     await log.snapshots.write(7, CHUNKS)
     await using(worstCrash(files), {}, async (left) => {
       assert.deepEqual(await left.snapshots.list(), [7])
@@ -45,7 +56,7 @@ describe('a snapshot', () => {
 
   it('is the old one, the new one or none, whenever the power is lost', async () => {
     const files = newFiles()
-    const log = await openOn(files)
+    const log = await openFilled(files)
     await log.snapshots.write(7, [Buffer.from('old')])
     const images: ForgetfulFiles[] = []
     files.onOperation = () => images.push(...extremeImages(files, 30).map((image) => image.files))
@@ -97,6 +108,86 @@ describe('a snapshot', () => {
     })
   })
 
+  it('with anything behind its end is damaged, and verify says so', async () => {
+    const files = newFiles()
+    const log = await openFilled(files)
+    await log.snapshots.write(0, [Buffer.from('state')])
+    await log.close()
+    const [name] = files.listSync('/log/snapshots')
+    const file = files.openSync(`/log/snapshots/${name}`, 'write')
+    file.writeSync(Buffer.from('junk'), file.sizeSync())
+    file.closeSync()
+    await using(files, {}, async (again) => {
+      await assertCode('CORRUPT', async () => {
+        for await (const _ of again.snapshots.read(0));
+      })
+    })
+    const report = await verifyLog('/log', { files })
+    assert.equal(report.sound, false)
+    assert.equal(report.damage[0]?.file, `snapshots/${name}`)
+  })
+
+  it('is never ahead of the log on the disk, under any policy', async () => {
+    for (const sync of ['never', { intervalMs: 1000 }, 'always'] as const) {
+      const files = newFiles()
+      const log = await openOn(files, { sync })
+      for (let i = 0; i < 5; i++) await log.append(`entry ${i}`)
+      await log.snapshots.write(5, [Buffer.from('five')])
+      const left = worstCrash(files)
+      await log.close()
+      await using(left, {}, async (again) => {
+        assert.deepEqual(await again.snapshots.list(), [5])
+        assert.equal(again.highWaterMark, 5)
+      })
+    }
+  })
+
+  it('takes chunks of bytes and nothing else', async () => {
+    await using(newFiles(), {}, async (log) => {
+      await log.snapshots.write(0, [Buffer.from('state')])
+      const wrong: unknown[] = [
+        Buffer.from('state'),
+        'state',
+        undefined,
+        null,
+        5,
+        [1, 2],
+        [new ArrayBuffer(12)],
+        [new Uint16Array(2)],
+        ['state'],
+        [null],
+      ]
+      for (const chunks of wrong) {
+        await assertCode('INVALID_ARGUMENT', log.snapshots.write(0, chunks as Uint8Array[]))
+      }
+      assert.equal((await bytesOf(log, 0)).toString(), 'state')
+    })
+  })
+
+  it('that is not done when the log is closed is none, and hurts no later one', async () => {
+    const files = newFiles()
+    const old = await openOn(files)
+    let goOn = () => {}
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    async function* slow() {
+      yield Buffer.from('old ')
+      await gate
+      yield Buffer.from('state')
+    }
+    const writing = old.snapshots.write(0, slow())
+    await settle()
+    await old.close()
+    await using(files, {}, async (log) => {
+      await log.snapshots.write(0, [Buffer.from('new state')])
+      goOn()
+      await assertCode('CLOSED', writing)
+      assert.equal((await bytesOf(log, 0)).toString(), 'new state')
+      assert.equal(files.listSync('/log/snapshots').length, 1)
+    })
+  })
+
   it('of another offset under its name is not believed', async () => {
     const files = await written()
     writeFile(files, '00000000000000000009.snapshot', readFile(files, NAME, FOLDER), FOLDER)
@@ -125,8 +216,8 @@ describe('a snapshot', () => {
   })
 
   it('can be read while it is replaced or removed', async () => {
-    const files = newFiles()
-    await using(files, {}, async (log) => {
+    await using(newFiles(), {}, async (log) => {
+      await log.appendBatch(someTexts(10))
       await log.snapshots.write(7, CHUNKS)
       const reading = log.snapshots.read(7)[Symbol.asyncIterator]()
       const chunks = [(await reading.next()).value as Uint8Array]
@@ -141,7 +232,7 @@ describe('a snapshot', () => {
 
   it('survives the death of the process, and leaves no lock on what it was doing', async () => {
     const files = newFiles()
-    const log = await openOn(files)
+    const log = await openFilled(files)
     await log.snapshots.write(7, CHUNKS)
     const left = cloneAll(files)
     await log.close()

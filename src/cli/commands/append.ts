@@ -2,7 +2,7 @@ import { SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from '../../base/index.ts'
 import { Log, type SyncPolicy } from '../../log/index.ts'
 import { AppendJob } from '../append-job.ts'
 import { type Arguments, quoted, UsageError } from '../arguments.ts'
-import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { count, counted, seconds, size } from '../format.ts'
 import { openInput } from '../input.ts'
 
@@ -49,7 +49,8 @@ async function run(args: Arguments, context: Context): Promise<number> {
   const elapsedMs = performance.now() - startedAt
   if (!args.flag('quiet')) context.err.line(summary(job.done, elapsedMs))
   if (failures.length > 0) throw failures[0]
-  return EXIT_DONE
+  // Whoever was to read the offsets has gone: the rest of the input was not appended, or nobody knows.
+  return options.acknowledge && context.out.ended.aborted ? EXIT_FAILED : EXIT_DONE
 }
 
 export const append: Command = {

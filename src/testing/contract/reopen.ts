@@ -107,6 +107,7 @@ function marksContract(suite: ContractSuite): void {
 
   suite.testPart(['reopen', 'snapshots'], 'snapshots outlive it', async (log) => {
     const state = patternBytes(200_000, 9)
+    await log.appendBatch(someTexts(6))
     await log.snapshots.write(3, [state])
     await log.snapshots.write(5, [Buffer.from('gone')])
     await log.snapshots.remove(5)

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { MIB } from '../../base/index.ts'
-import { assertCode, type ContractLog, type ContractSuite, patternBytes } from './suite.ts'
+import {
+  assertCode,
+  type ContractLog,
+  type ContractSuite,
+  patternBytes,
+  someTexts,
+} from './suite.ts'
 
 async function bytesOf(log: ContractLog, offset: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
@@ -14,14 +20,38 @@ export function snapshotContract(suite: ContractSuite): void {
   failureContract(suite)
 }
 
+/** A snapshot is of the state before an offset, so there have to be entries up to there. */
+function withEntries(
+  suite: ContractSuite,
+  name: string,
+  body: (log: ContractLog, end: number) => Promise<void>,
+): void {
+  suite.testPart('snapshots', name, async (log) => {
+    const { last } = await log.appendBatch(someTexts(200))
+    await body(log, last + 1)
+  })
+}
+
 function storeContract(suite: ContractSuite): void {
-  suite.testPart('snapshots', 'there are none at first', async (log) => {
+  withEntries(suite, 'there are none at first', async (log) => {
     assert.deepEqual(await log.snapshots.list(), [])
     await assertCode('NOT_FOUND', () => bytesOf(log, 0))
     await log.snapshots.remove(0)
   })
 
-  suite.testPart('snapshots', 'what was written is listed by offset and read', async (log) => {
+  withEntries(
+    suite,
+    'there is one of the end, and none of what has not come yet',
+    async (log, end) => {
+      await log.snapshots.write(end, [Buffer.from('all')])
+      await assertCode('INVALID_ARGUMENT', () =>
+        log.snapshots.write(end + 1, [Buffer.from('more')]),
+      )
+      assert.deepEqual(await log.snapshots.list(), [end])
+    },
+  )
+
+  withEntries(suite, 'what was written is listed by offset and read', async (log) => {
     for (const offset of [30, 4, 200, 0]) {
       await log.snapshots.write(offset, [Buffer.from(`state at ${offset}`)])
     }
@@ -32,14 +62,14 @@ function storeContract(suite: ContractSuite): void {
     await assertCode('NOT_FOUND', () => bytesOf(log, 5))
   })
 
-  suite.testPart('snapshots', 'one of the same offset is replaced', async (log) => {
+  withEntries(suite, 'one of the same offset is replaced', async (log) => {
     await log.snapshots.write(7, [patternBytes(100_000, 1)])
     await log.snapshots.write(7, [Buffer.from('short')])
     assert.deepEqual(await log.snapshots.list(), [7])
     assert.equal((await bytesOf(log, 7)).toString(), 'short')
   })
 
-  suite.testPart('snapshots', 'what is removed is gone', async (log) => {
+  withEntries(suite, 'what is removed is gone', async (log) => {
     await log.snapshots.write(1, [Buffer.from('one')])
     await log.snapshots.write(2, [Buffer.from('two')])
     await log.snapshots.remove(1)
@@ -48,7 +78,7 @@ function storeContract(suite: ContractSuite): void {
     await assertCode('NOT_FOUND', () => bytesOf(log, 1))
   })
 
-  suite.testPart('snapshots', 'chunks of every size, and none, go round', async (log) => {
+  withEntries(suite, 'chunks of every size, and none, go round', async (log) => {
     const sets = [
       [],
       [new Uint8Array(0)],
@@ -62,7 +92,7 @@ function storeContract(suite: ContractSuite): void {
     }
   })
 
-  suite.testPart('snapshots', 'chunks may come from a stream', async (log) => {
+  withEntries(suite, 'chunks may come from a stream', async (log) => {
     async function* chunks() {
       for (let i = 0; i < 5; i++) {
         await Promise.resolve()
@@ -73,7 +103,7 @@ function storeContract(suite: ContractSuite): void {
     assert.equal((await bytesOf(log, 9)).toString(), 'part 0;part 1;part 2;part 3;part 4;')
   })
 
-  suite.testPart('snapshots', 'they do not depend on the entries', async (log) => {
+  withEntries(suite, 'they do not depend on the entries', async (log) => {
     const offset = await log.append('entry')
     await log.snapshots.write(offset, [Buffer.from('state')])
     assert.equal((await log.get(offset))?.data.toString(), 'entry')
@@ -82,7 +112,7 @@ function storeContract(suite: ContractSuite): void {
 }
 
 function failureContract(suite: ContractSuite): void {
-  suite.testPart('snapshots', 'a source that fails leaves what was there', async (log) => {
+  withEntries(suite, 'a source that fails leaves what was there', async (log) => {
     await log.snapshots.write(3, [Buffer.from('old')])
     const failure = new Error('the source failed')
     async function* chunks() {
@@ -97,7 +127,7 @@ function failureContract(suite: ContractSuite): void {
     assert.equal((await bytesOf(log, 3)).toString(), 'old')
   })
 
-  suite.testPart('snapshots', 'a snapshot that is being written is not seen', async (log) => {
+  withEntries(suite, 'a snapshot that is being written is not seen', async (log) => {
     let open = (): void => {}
     const gate = new Promise<void>((resolve) => {
       open = resolve
@@ -115,7 +145,7 @@ function failureContract(suite: ContractSuite): void {
     assert.equal((await bytesOf(log, 5)).toString(), 'first half, second half')
   })
 
-  suite.testPart('snapshots', 'two writers of one offset leave one of them whole', async (log) => {
+  withEntries(suite, 'two writers of one offset leave one of them whole', async (log) => {
     const [one, two] = [patternBytes(2 * MIB, 6), patternBytes(3 * MIB, 7)]
     await Promise.all([log.snapshots.write(8, [one]), log.snapshots.write(8, [two])])
     const found = await bytesOf(log, 8)
@@ -123,7 +153,7 @@ function failureContract(suite: ContractSuite): void {
     assert.deepEqual(await log.snapshots.list(), [8])
   })
 
-  suite.testPart('snapshots', 'offsets that cannot be are refused', async (log) => {
+  withEntries(suite, 'offsets that cannot be are refused', async (log) => {
     for (const offset of [-1, 0.5, Number.NaN, 2 ** 53]) {
       await assertCode('INVALID_ARGUMENT', () => log.snapshots.write(offset, []))
       await assertCode('INVALID_ARGUMENT', () => bytesOf(log, offset))
