@@ -8,6 +8,8 @@ export type {
   ReadOptions,
   Snapshots,
 } from './commit-log.ts'
+export type { CursorOptions, CursorReadOptions, CursorStart, DurableCursor } from './cursor.ts'
+export type { CursorInfo, Cursors } from './cursors.ts'
 export { FolderLock } from './folder-lock.ts'
 export { inspectLog, type LogInfo } from './inspect.ts'
 export { Log } from './log.ts'

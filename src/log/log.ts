@@ -10,6 +10,8 @@ import type {
   ReadOptions,
   Snapshots,
 } from './commit-log.ts'
+import type { CursorOptions, DurableCursor } from './cursor.ts'
+import { type Cursors, LogCursors } from './cursors.ts'
 import { entryMaker, type MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
 import { claimLog, lockFolder } from './folder-lock.ts'
@@ -18,6 +20,7 @@ import { ForwardReader } from './forward-reader.ts'
 import { checkLogPath, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
+import { lowerCursors } from './lower-cursors.ts'
 import {
   checkOffset,
   checkReadOptions,
@@ -29,6 +32,7 @@ import { RandomAccess } from './random-access.ts'
 import { openForWriting } from './recovery.ts'
 import { Replica } from './replica.ts'
 import { ReverseReader } from './reverse-reader.ts'
+import { slowestCursor } from './slowest-cursor.ts'
 import { finish } from './steps.ts'
 import { TailView } from './tail-view.ts'
 import { raiseLowWaterMark } from './trim.ts'
@@ -49,6 +53,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   readonly #codec: Codec<T, I>
   readonly #make: MakeEntry<Entry<T>>
   readonly #random: RandomAccess<T>
+  readonly #cursors: LogCursors<T>
   readonly snapshots: Snapshots
   #closing: Promise<void> | undefined
 
@@ -57,6 +62,12 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     this.#codec = codec
     this.#make = entryMaker(codec)
     this.#random = new RandomAccess(view, codec)
+    this.#cursors = new LogCursors(
+      view,
+      this.#make,
+      () => {},
+      () => {},
+    )
     const { files } = view.settings
     this.snapshots = new FolderSnapshots(files, view.folder, {
       checkReadable: () => this.#checkReadable(),
@@ -191,17 +202,41 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     await withIoErrors(`read the log ${this.#view.folder}`, () => this.#view.barrier())
   }
 
-  /** Raises the low-water mark to `before` and frees what lies wholly below. A lower value does nothing. */
-  async trim(before: number): Promise<void> {
-    this.#writable()
-    const w = this.#w!
-    const mark = checkOffset(before, 'before')
-    await runJob(w, 'trim', () => raiseLowWaterMark(w, mark))
+  /**
+   * Opens the cursor `name`, in this process or in one that reads, and makes it if there is none.
+   *
+   * Rejects with LOCKED if somebody holds it, CORRUPT if its file is damaged, TRIMMED or INVALID_ARGUMENT
+   * if it cannot begin at `from`, CLOSED, UNSUPPORTED_VERSION or IO.
+   */
+  cursor(name: string, options: CursorOptions = {}): Promise<DurableCursor<T>> {
+    return this.#cursors.open(name, options)
   }
 
-  /** Makes everything appended durable, whatever the sync policy. */
+  /** The cursors that there are: to list, reset and delete them, also where the log is only read. */
+  get cursors(): Cursors {
+    return this.#cursors
+  }
+
+  /**
+   * Raises the low-water mark to `before` and frees what lies wholly below. A lower value does nothing.
+   * `slowest-cursor` is the lowest position of all cursors; without a cursor nothing is trimmed.
+   */
+  async trim(before: number | 'slowest-cursor'): Promise<void> {
+    this.#writable()
+    const w = this.#w!
+    const mark = before === 'slowest-cursor' ? before : checkOffset(before, 'before')
+    if (this.#cursors.isDirty) await this.#cursors.flush()
+    this.#writable()
+    await runJob(w, 'trim', function* trim() {
+      const to = mark === 'slowest-cursor' ? yield* slowestCursor(w) : mark
+      if (to !== undefined) yield* raiseLowWaterMark(w, to)
+    })
+  }
+
+  /** Makes everything appended durable, whatever the sync policy, and what cursors have committed. */
   async flush(): Promise<void> {
     await this.#writable().flush()
+    await this.#cursors.flush()
   }
 
   /** Resolves when no append waits any more: the moment to go on after OVERLOADED. */
@@ -220,12 +255,19 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   }
 
   async #close(): Promise<void> {
-    if (this.#view instanceof TailView) {
-      this.#view.close()
-      return
-    }
-    const w = this.#w!
-    w.isClosing = true
+    if (this.#w) this.#w.isClosing = true
+    // Whatever becomes of the cursors, the log itself is closed.
+    const cursors = this.#cursors.close().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+    if (this.#view instanceof TailView) this.#view.close()
+    else await this.#closeWriter(this.#w!)
+    const failure = await cursors
+    if (failure) throw failure.error
+  }
+
+  async #closeWriter(w: WriterState): Promise<void> {
     try {
       await this.#writer!.close()
     } finally {
@@ -280,6 +322,7 @@ async function openWriter(folder: string, settings: LogSettings): Promise<Writer
   try {
     const start = await finish(openForWriting(settings, folder))
     const w = new WriterState(folder, settings, lock, start)
+    if (!start.clean) await finish(lowerCursors(settings, folder, w.active.endOffset))
     w.marks.publish()
     return w
   } catch (error) {

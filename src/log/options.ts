@@ -16,8 +16,10 @@ import type { Clock, Files, Random } from '../io/index.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../io/index.ts'
 import type { Codec } from './codec.ts'
 import type { AppendOptions, ReadOptions } from './commit-log.ts'
+import type { CursorOptions } from './cursor.ts'
 import { ENTRY_HEADER_BYTES, TYPE_DATA, TYPE_MAX, TYPE_USER_MIN } from './entry-format.ts'
 import type { FolderLock } from './folder-lock.ts'
+import { isCursorName } from './names.ts'
 
 /**
  * When an append counts as safe. `always`: once it is on the disk. `{ intervalMs }`: once it is in the
@@ -94,6 +96,7 @@ const LOG_OPTION_NAMES = [
 ]
 
 const READ_OPTION_NAMES = ['from', 'to', 'fromTimestamp', 'follow', 'reverse', 'signal']
+const CURSOR_OPTION_NAMES = ['from', 'follow', 'signal']
 const APPEND_OPTION_NAMES = ['type', 'timestamp', 'count']
 
 function invalid(message: string): TidemarkError {
@@ -209,6 +212,29 @@ export function checkReadOptions(options: ReadOptions): void {
   if (options.reverse !== undefined) boolean(options.reverse, 'reverse')
   checkMethods(options.signal, 'signal', ['addEventListener', 'throwIfAborted'])
   if (options.follow && options.reverse) throw invalid('follow and reverse exclude each other')
+}
+
+/** Checks the options of a cursor, or of a reading by one. Throws INVALID_ARGUMENT. */
+export function checkCursorOptions(options: CursorOptions): void {
+  checkNames(options, CURSOR_OPTION_NAMES, 'cursor options')
+  if (options.from !== undefined) checkCursorStart(options.from, 'from')
+  if (options.follow !== undefined) boolean(options.follow, 'follow')
+  checkMethods(options.signal, 'signal', ['addEventListener', 'throwIfAborted'])
+}
+
+/** Checks where a cursor shall be put: `start`, `end` or an offset. Throws INVALID_ARGUMENT. */
+export function checkCursorStart(value: unknown, name: string): void {
+  if (value === 'start' || value === 'end') return
+  if (typeof value === 'number') checkOffset(value, name)
+  else throw invalid(`${name} must be "start", "end" or an offset, not ${JSON.stringify(value)}`)
+}
+
+/** Checks the name of a cursor. Throws INVALID_ARGUMENT. */
+export function checkCursorName(name: unknown): void {
+  if (typeof name === 'string' && isCursorName(name)) return
+  throw invalid(
+    `a cursor's name has 1 to 100 of a-z, 0-9, ".", "_" and "-", begins with a letter or a digit, and is not that of a device; ${JSON.stringify(name)} is not one`,
+  )
 }
 
 export function checkOffset(value: unknown, name: string): number {
