@@ -250,6 +250,11 @@ export class DurableCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
     await this.#sync()
   }
 
+  /** @internal Makes the last commit durable; one that is being closed is synced by that. */
+  settle(): Promise<void> {
+    return this.#closing ?? this.#sync()
+  }
+
   async #sync(): Promise<void> {
     if (this.#file.isSynced) return
     const what = `sync the cursor ${this.#file.path}`

@@ -281,7 +281,7 @@ export class LogCursors<T> implements Cursors {
 
   /** Makes the last commit of every open cursor durable. */
   async flush(): Promise<void> {
-    for (const cursor of [...this.#open]) await cursor.flush()
+    for (const cursor of [...this.#open]) await cursor.settle()
   }
 
   /** Closes every open cursor; throws the first failure when all are closed. */

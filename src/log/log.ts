@@ -36,6 +36,7 @@ import { slowestCursor } from './slowest-cursor.ts'
 import { finish } from './steps.ts'
 import { TailView } from './tail-view.ts'
 import { raiseLowWaterMark } from './trim.ts'
+import { TrimPolicy } from './trim-policy.ts'
 import { Writer } from './writer.ts'
 import { WriterState } from './writer-state.ts'
 
@@ -50,6 +51,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   readonly #w: WriterState | undefined
   readonly #writer: Writer | undefined
   readonly #replica: Replica | undefined
+  readonly #policy: TrimPolicy | undefined
   readonly #codec: Codec<T, I>
   readonly #make: MakeEntry<Entry<T>>
   readonly #random: RandomAccess<T>
@@ -65,7 +67,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     this.#cursors = new LogCursors(
       view,
       this.#make,
-      () => {},
+      (from, to) => this.#policy?.cursorMoved(from, to),
       () => {},
     )
     const { files } = view.settings
@@ -76,6 +78,8 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     if (view instanceof WriterState) {
       this.#w = view
       this.#writer = new Writer(view)
+      const { trim, retention } = view.settings
+      if (trim !== 'manual' || retention) this.#policy = new TrimPolicy(view)
       if (view.settings.replica) this.#replica = new Replica(view, this.#writer)
     }
   }
@@ -110,7 +114,17 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
       settings.mode === 'read'
         ? await withIoErrors(`open the log ${path}`, () => TailView.open(path, settings))
         : await withIoErrors(`open the log ${path}`, () => openWriter(path, settings))
-    return new Log(view, (options.codec ?? bytes) as Codec<unknown>) as never
+    const log = new Log(view, (options.codec ?? bytes) as Codec<unknown>)
+    await log.#applyPolicy()
+    return log as never
+  }
+
+  /** What cannot be trimmed now does not keep a log from being opened, unless it has poisoned it. */
+  async #applyPolicy(): Promise<void> {
+    await this.#policy?.apply().catch(() => {})
+    if (!this.#w?.poison) return
+    await this.close()
+    throw this.#w.poison
   }
 
   /** First offset still kept. */

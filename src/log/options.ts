@@ -27,6 +27,14 @@ import { isCursorName } from './names.ts'
  */
 export type SyncPolicy = 'always' | 'never' | { readonly intervalMs: number }
 
+/** When the log gives up its oldest segments by itself, whoever has read them or not. */
+export interface Retention {
+  /** Segments go whose newest entry is older than this, in ms. */
+  readonly maxAgeMs?: number
+  /** The oldest segments go while the stores hold more bytes than this. */
+  readonly maxBytes?: number
+}
+
 export interface LogOptions<T = Buffer, I = Uint8Array | string> {
   /** `append` (the default) creates the log if there is none and is its one writer; `read` only looks. */
   readonly mode?: 'append' | 'read'
@@ -44,6 +52,13 @@ export interface LogOptions<T = Buffer, I = Uint8Array | string> {
   readonly indexIntervalBytes?: number
   /** What `get` may keep of the log in memory; 48 MiB by default. */
   readonly cacheBytes?: number
+  /**
+   * Who raises the low-water mark: `manual` (the default), calls of `trim`; `slowest-cursor`, also the log
+   * itself, to the lowest position of all cursors, when a segment is sealed and on opening.
+   */
+  readonly trim?: 'manual' | 'slowest-cursor'
+  /** What to give up by itself when a segment is sealed and on opening; nothing by default. */
+  readonly retention?: Retention
   /** Reserve disk space ahead of the writes under `sync: 'always'`; true by default. */
   readonly preallocate?: boolean
   /** The lock of a data folder that this log lies in, instead of a lock of its own. */
@@ -67,6 +82,8 @@ export interface LogSettings {
   readonly maxPendingBytes: number
   readonly indexIntervalBytes: number
   readonly cacheBytes: number
+  readonly trim: 'manual' | 'slowest-cursor'
+  readonly retention: Retention | undefined
   readonly preallocate: boolean
   readonly lock: FolderLock | undefined
   readonly pollMs: number
@@ -86,6 +103,8 @@ const LOG_OPTION_NAMES = [
   'maxPendingBytes',
   'indexIntervalBytes',
   'cacheBytes',
+  'trim',
+  'retention',
   'preallocate',
   'lock',
   'pollMs',
@@ -146,6 +165,25 @@ function checkMethods(value: unknown, name: string, methods: readonly string[]):
   }
 }
 
+function trimPolicy(value: unknown): 'manual' | 'slowest-cursor' {
+  if (value === 'manual' || value === 'slowest-cursor') return value
+  throw invalid(`trim must be "manual" or "slowest-cursor", not ${JSON.stringify(value)}`)
+}
+
+function retentionOf(value: Retention): Retention {
+  checkNames(value, ['maxAgeMs', 'maxBytes'], 'retention options')
+  const { maxAgeMs, maxBytes } = value
+  if (maxAgeMs !== undefined) checkInteger(maxAgeMs, 'retention.maxAgeMs', 1, TIMESTAMP_MS_MAX)
+  if (maxBytes !== undefined) checkInteger(maxBytes, 'retention.maxBytes', 1, OFFSET_MAX)
+  return { ...value }
+}
+
+/** The low-water mark of a replica is its host's to raise: all replicas must agree on it. */
+function checkReplica(settings: LogSettings): LogSettings {
+  if (!settings.replica || (settings.trim === 'manual' && !settings.retention)) return settings
+  throw invalid('a log with { replica: true } is trimmed by its host: neither trim nor retention')
+}
+
 /** Checks the options of a log and fills in the defaults. Throws INVALID_ARGUMENT. */
 export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
   checkNames(options, LOG_OPTION_NAMES, 'log options')
@@ -167,7 +205,7 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
   const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES_DEFAULT
   const pendingDefault = Math.max(PENDING_BYTES_DEFAULT, maxEntryBytes + ENTRY_HEADER_BYTES)
   const interval = options.indexIntervalBytes ?? INDEX_INTERVAL_BYTES_DEFAULT
-  return {
+  return checkReplica({
     mode,
     sync: syncPolicy(options.sync ?? 'always'),
     segmentBytes: checkInteger(segmentBytes, 'segmentBytes', SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
@@ -189,6 +227,8 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
       0,
       OFFSET_MAX,
     ),
+    trim: trimPolicy(options.trim ?? 'manual'),
+    retention: options.retention === undefined ? undefined : retentionOf(options.retention),
     preallocate: boolean(options.preallocate ?? true, 'preallocate'),
     lock: options.lock,
     pollMs: checkInteger(options.pollMs ?? 5, 'pollMs', 1, 60_000),
@@ -196,7 +236,7 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
     files: options.files ?? nodeFiles,
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,
-  }
+  })
 }
 
 /** Checks the options of a read. Throws INVALID_ARGUMENT. */

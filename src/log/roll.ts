@@ -58,6 +58,7 @@ export function* roll(w: WriterState): Steps {
   yield* writeIndex(w, sealed)
   sealed.endWhere(next.header)
   w.files.admit(sealed)
+  w.onSealed()
 }
 
 /** Writes the index file of a segment. It is a shortcut: a failure leaves none, and no harm. */

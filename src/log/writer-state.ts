@@ -60,6 +60,8 @@ export class WriterState implements LogView {
   readonly failure = undefined
   isClosing = false
   isClosed = false
+  /** Called when a segment has been sealed and the next one begun. */
+  onSealed: () => void = () => {}
   /** The group that takes appends now; undefined while nothing waits. */
   pending: Group | undefined
   #store: Store | undefined
