@@ -102,6 +102,7 @@ export class LogCursors<T> implements Cursors {
       } catch (error) {
         file?.close()
         lock.releaseSync()
+        this.#host.failed(error)
         throw error
       }
     })

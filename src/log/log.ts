@@ -14,26 +14,19 @@ import type { CursorOptions, DurableCursor } from './cursor.ts'
 import { type Cursors, LogCursors } from './cursors.ts'
 import { entryMaker, type MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
-import { claimLog, lockFolder } from './folder-lock.ts'
-import { FolderSnapshots, makeFolderDurably } from './folder-snapshots.ts'
+import { tellDamage } from './events.ts'
+import { FolderSnapshots } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
 import { checkLogPath, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
-import { lowerCursors } from './lower-cursors.ts'
-import {
-  checkOffset,
-  checkReadOptions,
-  type LogOptions,
-  type LogSettings,
-  logSettings,
-} from './options.ts'
+import { type LogMetrics, Meter } from './meter.ts'
+import { openWriter } from './open-writer.ts'
+import { checkOffset, checkReadOptions, type LogOptions, logSettings } from './options.ts'
 import { RandomAccess } from './random-access.ts'
-import { openForWriting } from './recovery.ts'
 import { Replica } from './replica.ts'
 import { ReverseReader } from './reverse-reader.ts'
 import { slowestCursor } from './slowest-cursor.ts'
-import { finish } from './steps.ts'
 import { TailView } from './tail-view.ts'
 import { raiseLowWaterMark } from './trim.ts'
 import { TrimPolicy } from './trim-policy.ts'
@@ -54,6 +47,8 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   readonly #policy: TrimPolicy | undefined
   readonly #codec: Codec<T, I>
   readonly #make: MakeEntry<Entry<T>>
+  readonly #meter: Meter
+  readonly #failed: (error: unknown) => void
   readonly #random: RandomAccess<T>
   readonly #cursors: LogCursors<T>
   readonly snapshots: Snapshots
@@ -63,12 +58,14 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     this.#view = view
     this.#codec = codec
     this.#make = entryMaker(codec)
-    this.#random = new RandomAccess(view, codec)
+    this.#meter = view instanceof WriterState ? view.meter : new Meter(view.folder)
+    this.#failed = (error) => this.#meter.failed(error)
+    this.#random = new RandomAccess(view, codec, this.#failed)
     this.#cursors = new LogCursors(
       view,
       this.#make,
       (from, to) => this.#policy?.cursorMoved(from, to),
-      () => {},
+      this.#failed,
     )
     const { files } = view.settings
     this.snapshots = new FolderSnapshots(files, view.folder, {
@@ -110,10 +107,12 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     const settings = logSettings(options)
     const path = resolve(folder)
     checkLogPath(settings.files, path)
-    const view =
-      settings.mode === 'read'
-        ? await withIoErrors(`open the log ${path}`, () => TailView.open(path, settings))
-        : await withIoErrors(`open the log ${path}`, () => openWriter(path, settings))
+    const view = await withIoErrors<WriterState | TailView>(`open the log ${path}`, () =>
+      settings.mode === 'read' ? TailView.open(path, settings) : openWriter(path, settings),
+    ).catch((error: unknown) => {
+      tellDamage(path, error)
+      throw error
+    })
     const log = new Log(view, (options.codec ?? bytes) as Codec<unknown>)
     await log.#applyPolicy()
     return log as never
@@ -121,7 +120,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
 
   /** What cannot be trimmed now does not keep a log from being opened, unless it has poisoned it. */
   async #applyPolicy(): Promise<void> {
-    await this.#policy?.apply().catch(() => {})
+    await this.#policy?.apply()
     if (!this.#w?.poison) return
     await this.close()
     throw this.#w.poison
@@ -194,7 +193,7 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     const source = options.reverse
       ? new ReverseReader(this.#view, this.#make, options)
       : new ForwardReader(this.#view, this.#make, options)
-    return new EntryIterator(source, this.#view.folder)
+    return new EntryIterator(source, this.#view.folder, this.#failed)
   }
 
   /** The entry at `offset`, or undefined outside [low-water mark, high-water mark). */
@@ -251,6 +250,14 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   async flush(): Promise<void> {
     await this.#writable().flush()
     await this.#cursors.flush()
+  }
+
+  /**
+   * What the log has done since it was opened, as numbers that an operator wants to see. In mode `read`
+   * those of the writer's work are 0. Events are told on the channels of {@link LogEvents}.
+   */
+  metrics(): LogMetrics {
+    return this.#meter.metrics(this.#view.segments)
   }
 
   /** Resolves when no append waits any more: the moment to go on after OVERLOADED. */
@@ -319,28 +326,5 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
     const data: (Uint8Array | string)[] = []
     for (const value of values) data.push(this.#encode(value))
     return data
-  }
-}
-
-async function openWriter(folder: string, settings: LogSettings): Promise<WriterState> {
-  const { files } = settings
-  await makeFolderDurably(files, folder)
-  const shared = settings.lock
-  if (shared && !shared.covers(folder)) {
-    throw new TidemarkError(
-      'INVALID_ARGUMENT',
-      `the lock of ${shared.folder} does not cover ${folder}`,
-    )
-  }
-  const lock = shared ? claimLog(shared, files, folder) : lockFolder(files, folder)
-  try {
-    const start = await finish(openForWriting(settings, folder))
-    const w = new WriterState(folder, settings, lock, start)
-    if (!start.clean) await finish(lowerCursors(settings, folder, w.active.endOffset))
-    w.marks.publish()
-    return w
-  } catch (error) {
-    lock.releaseSync()
-    throw error
   }
 }

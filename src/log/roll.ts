@@ -58,6 +58,7 @@ export function* roll(w: WriterState): Steps {
   yield* writeIndex(w, sealed)
   sealed.endWhere(next.header)
   w.files.admit(sealed)
+  w.meter.rolled(sealed, next)
   w.onSealed()
 }
 

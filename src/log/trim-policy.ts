@@ -30,14 +30,15 @@ export class TrimPolicy {
   #applyLater(): void {
     if (this.#isQueued || this.#w.isClosing || this.#w.poison) return
     this.#isQueued = true
-    this.apply().catch(() => {
-      // A log that cannot be trimmed goes on: the next segment tries again.
-    })
+    void this.apply()
   }
 
-  /** Raises the mark as far as it may go now. Rejects with what stands in the way. */
-  apply(): Promise<void> {
-    return runJob(this.#w, 'trim', () => this.#raise())
+  /** Raises the mark as far as it may go now. What stands in the way is counted: the next segment tries again. */
+  async apply(): Promise<void> {
+    const w = this.#w
+    await runJob(w, 'trim', () => this.#raise()).catch((error: unknown) => {
+      w.meter.trimFailed(error)
+    })
   }
 
   *#raise(): Steps {
