@@ -1,5 +1,6 @@
 export * from './clock.ts'
 export * from './crash-images.ts'
+export * from './diagnostics.ts'
 export * from './files.ts'
 export * from './forgetful-files.ts'
 export * from './manual-clock.ts'

@@ -68,6 +68,8 @@ export class BackgroundSync {
     const { active } = w
     const { endOffset } = active
     this.#from = { segmentId: active.id, position: active.endPosition }
+    const { clock } = w.settings
+    const begun = clock.monotonic()
     try {
       await w.store.datasync()
     } catch (error) {
@@ -76,6 +78,7 @@ export class BackgroundSync {
     }
     if (w.active !== active) return
     w.syncedMark = Math.max(w.syncedMark, endOffset)
+    w.meter.synced(clock.monotonic() - begun, endOffset)
     w.marks.changed()
   }
 }

@@ -129,6 +129,7 @@ function acknowledge(w: WriterState, group: Group, from: number, to: number): vo
   w.forgetRegained()
   if (!w.settings.replica) w.raiseHighWaterMark(w.active.endOffset)
   w.marks.changed()
+  w.meter.wrote(group, from, to)
   group.settle(from, to)
 }
 

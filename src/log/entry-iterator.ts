@@ -18,16 +18,18 @@ type Result<E> = IteratorResult<E, undefined>
 export class EntryIterator<E> implements AsyncIterableIterator<E> {
   readonly #source: BatchSource<E>
   readonly #folder: string
+  readonly #failed: (error: unknown) => void
   #batch: readonly E[] = []
   #at = 0
   #isDone = false
   /** The last call of `next` that had to wait; later calls wait for it. */
   #turn: Promise<unknown> | undefined
 
-  /** `folder` is for messages. */
-  constructor(source: BatchSource<E>, folder: string) {
+  /** `folder` is for messages; `failed` is told of what ends the reading. */
+  constructor(source: BatchSource<E>, folder: string, failed: (error: unknown) => void = () => {}) {
     this.#source = source
     this.#folder = folder
+    this.#failed = failed
   }
 
   [Symbol.asyncIterator](): this {
@@ -92,6 +94,7 @@ export class EntryIterator<E> implements AsyncIterableIterator<E> {
       if (batch && !this.#isDone) return batch
     } catch (error) {
       this.#finish()
+      this.#failed(error)
       throw ioError(`read the log ${this.#folder}`, error)
     }
     this.#finish()

@@ -8,10 +8,23 @@ export type {
   ReadOptions,
   Snapshots,
 } from './commit-log.ts'
+export type { CursorOptions, CursorReadOptions, CursorStart, DurableCursor } from './cursor.ts'
+export type { CursorInfo, Cursors } from './cursors.ts'
+export type {
+  DamageEvent,
+  LogEvents,
+  PoisonEvent,
+  RecoveryEvent,
+  RollEvent,
+  SyncEvent,
+  TrimEvent,
+} from './events.ts'
 export { FolderLock } from './folder-lock.ts'
+export type { HistogramCounts } from './histogram.ts'
 export { inspectLog, type LogInfo } from './inspect.ts'
 export { Log } from './log.ts'
-export type { LogOptions, SyncPolicy } from './options.ts'
+export type { LogMetrics } from './meter.ts'
+export type { LogOptions, Retention, SyncPolicy } from './options.ts'
 export type { DamagedRange } from './recovery.ts'
 export type { Replica, StoredEntry } from './replica.ts'
 export type { ReplicaEntry } from './replica-entry.ts'

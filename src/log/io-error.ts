@@ -1,6 +1,7 @@
 import { errnoOf, TidemarkError } from '../base/index.ts'
 import type { Files } from '../io/index.ts'
 import { SyncFailure } from './file-steps.ts'
+import type { Steps } from './steps.ts'
 
 /**
  * Gives a failure of the operating system the code IO; `what` completes "cannot ...". Everything else,
@@ -41,6 +42,15 @@ export function checkLogPath(files: Files, path: string): void {
 export async function withIoErrors<R>(what: string, work: () => Promise<R>): Promise<R> {
   try {
     return await work()
+  } catch (error) {
+    throw ioError(what, error)
+  }
+}
+
+/** The same for work in steps. A failed sync in it becomes IO as well, so it poisons no log. */
+export function* stepsWithIoErrors<R>(what: string, work: () => Steps<R>): Steps<R> {
+  try {
+    return yield* work()
   } catch (error) {
     throw ioError(what, error)
   }

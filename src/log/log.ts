@@ -10,28 +10,26 @@ import type {
   ReadOptions,
   Snapshots,
 } from './commit-log.ts'
+import type { CursorOptions, DurableCursor } from './cursor.ts'
+import { type Cursors, LogCursors } from './cursors.ts'
 import { entryMaker, type MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
-import { claimLog, lockFolder, refuseBelowLock } from './folder-lock.ts'
-import { FolderSnapshots, makeFolderDurably } from './folder-snapshots.ts'
+import { tellDamage } from './events.ts'
+import { FolderSnapshots } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
 import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
-import {
-  checkOffset,
-  checkReadOptions,
-  type LogOptions,
-  type LogSettings,
-  logSettings,
-} from './options.ts'
+import { type LogMetrics, Meter } from './meter.ts'
+import { openWriter } from './open-writer.ts'
+import { checkOffset, checkReadOptions, type LogOptions, logSettings } from './options.ts'
 import { RandomAccess } from './random-access.ts'
-import { openForWriting } from './recovery.ts'
 import { Replica } from './replica.ts'
 import { ReverseReader } from './reverse-reader.ts'
-import { finish } from './steps.ts'
+import { slowestCursor } from './slowest-cursor.ts'
 import { TailView } from './tail-view.ts'
 import { raiseLowWaterMark } from './trim.ts'
+import { TrimPolicy } from './trim-policy.ts'
 import { Writer } from './writer.ts'
 import { WriterState } from './writer-state.ts'
 
@@ -46,9 +44,13 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   readonly #w: WriterState | undefined
   readonly #writer: Writer | undefined
   readonly #replica: Replica | undefined
+  readonly #policy: TrimPolicy | undefined
   readonly #codec: Codec<T, I>
   readonly #make: MakeEntry<Entry<T>>
+  readonly #meter: Meter
+  readonly #failed: (error: unknown) => void
   readonly #random: RandomAccess<T>
+  readonly #cursors: LogCursors<T>
   readonly snapshots: Snapshots
   #closing: Promise<void> | undefined
 
@@ -56,7 +58,15 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     this.#view = view
     this.#codec = codec
     this.#make = entryMaker(codec)
-    this.#random = new RandomAccess(view, codec)
+    this.#meter = view instanceof WriterState ? view.meter : new Meter(view.folder)
+    this.#failed = (error) => this.#meter.failed(error)
+    this.#random = new RandomAccess(view, codec, this.#failed)
+    this.#cursors = new LogCursors(
+      view,
+      this.#make,
+      (from, to) => this.#policy?.cursorMoved(from, to),
+      this.#failed,
+    )
     this.snapshots = new FolderSnapshots(view.settings, view.folder, {
       checkReadable: () => this.#checkReadable(),
       checkWritable: () => this.#writable(),
@@ -67,6 +77,8 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     if (view instanceof WriterState) {
       this.#w = view
       this.#writer = new Writer(view)
+      const { trim, retention } = view.settings
+      if (trim !== 'manual' || retention) this.#policy = new TrimPolicy(view)
       if (view.settings.replica) this.#replica = new Replica(view, this.#writer)
     }
   }
@@ -95,11 +107,23 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const settings = logSettings(options)
     const path = resolve(folder)
     checkLogPath(settings.files, path)
-    const view =
-      settings.mode === 'read'
-        ? await withIoErrors(`open the log ${path}`, () => TailView.open(path, settings))
-        : await withIoErrors(`open the log ${path}`, () => openWriter(path, settings))
-    return new Log(view, (options.codec ?? bytes) as Codec<unknown>) as never
+    const view = await withIoErrors<WriterState | TailView>(`open the log ${path}`, () =>
+      settings.mode === 'read' ? TailView.open(path, settings) : openWriter(path, settings),
+    ).catch((error: unknown) => {
+      tellDamage(path, error)
+      throw error
+    })
+    const log = new Log(view, (options.codec ?? bytes) as Codec<unknown>)
+    await log.#applyPolicy()
+    return log as never
+  }
+
+  /** What cannot be trimmed now does not keep a log from being opened, unless it has poisoned it. */
+  async #applyPolicy(): Promise<void> {
+    await this.#policy?.apply()
+    if (!this.#w?.poison) return
+    await this.close()
+    throw this.#w.poison
   }
 
   /** First offset still kept. */
@@ -169,7 +193,7 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const source = options.reverse
       ? new ReverseReader(this.#view, this.#make, options)
       : new ForwardReader(this.#view, this.#make, options)
-    return new EntryIterator(source, this.#view.folder)
+    return new EntryIterator(source, this.#view.folder, this.#failed)
   }
 
   /** The entry at `offset`, or undefined outside [low-water mark, high-water mark). */
@@ -192,17 +216,49 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     await withIoErrors(`read the log ${this.#view.folder}`, () => this.#view.barrier())
   }
 
-  /** Raises the low-water mark to `before` and frees what lies wholly below. A lower value does nothing. */
-  async trim(before: number): Promise<void> {
-    this.#writable()
-    const w = this.#w!
-    const mark = checkOffset(before, 'before')
-    await runJob(w, 'trim', () => raiseLowWaterMark(w, mark))
+  /**
+   * Opens the cursor `name`, in this process or in one that reads, and makes it if there is none.
+   *
+   * Rejects with LOCKED if somebody holds it, CORRUPT if its file is damaged, TRIMMED or INVALID_ARGUMENT
+   * if it cannot begin at `from`, CLOSED, UNSUPPORTED_VERSION or IO.
+   */
+  cursor(name: string, options: CursorOptions = {}): Promise<DurableCursor<T>> {
+    return this.#cursors.open(name, options)
   }
 
-  /** Makes everything appended durable, whatever the sync policy. */
+  /** The cursors that there are: to list, reset and delete them, also where the log is only read. */
+  get cursors(): Cursors {
+    return this.#cursors
+  }
+
+  /**
+   * Raises the low-water mark to `before` and frees what lies wholly below. A lower value does nothing.
+   * `slowest-cursor` is the lowest position of all cursors; without a cursor nothing is trimmed.
+   */
+  async trim(before: number | 'slowest-cursor'): Promise<void> {
+    this.#writable()
+    const w = this.#w!
+    const mark = before === 'slowest-cursor' ? before : checkOffset(before, 'before')
+    if (this.#cursors.isDirty) await this.#cursors.flush()
+    this.#writable()
+    await runJob(w, 'trim', function* trim() {
+      const to = mark === 'slowest-cursor' ? yield* slowestCursor(w) : mark
+      if (to !== undefined) yield* raiseLowWaterMark(w, to)
+    })
+  }
+
+  /** Makes everything appended durable, whatever the sync policy, and what cursors have committed. */
   async flush(): Promise<void> {
     await this.#writable().flush()
+    await this.#cursors.flush()
+  }
+
+  /**
+   * What the log has done since it was opened, as numbers that an operator wants to see. In mode `read`
+   * those of the writer's work are 0. Events are told on the channels of {@link LogEvents}.
+   */
+  metrics(): LogMetrics {
+    return this.#meter.metrics(this.#view.segments)
   }
 
   /** Resolves when no append of before this call waits any more: the moment to go on after OVERLOADED. */
@@ -221,12 +277,19 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   }
 
   async #close(): Promise<void> {
-    if (this.#view instanceof TailView) {
-      this.#view.close()
-      return
-    }
-    const w = this.#w!
-    w.isClosing = true
+    if (this.#w) this.#w.isClosing = true
+    // Whatever becomes of the cursors, the log itself is closed.
+    const cursors = this.#cursors.close().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+    if (this.#view instanceof TailView) this.#view.close()
+    else await this.#closeWriter(this.#w!)
+    const failure = await cursors
+    if (failure) throw failure.error
+  }
+
+  async #closeWriter(w: WriterState): Promise<void> {
     try {
       await this.#writer!.close()
     } finally {
@@ -269,28 +332,5 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const data: (Uint8Array | string)[] = []
     for (const value of values) data.push(this.#encode(value))
     return data
-  }
-}
-
-async function openWriter(folder: string, settings: LogSettings): Promise<WriterState> {
-  const { files } = settings
-  const shared = settings.lock
-  if (shared && !shared.covers(folder)) {
-    throw new TidemarkError(
-      'INVALID_ARGUMENT',
-      `the lock of ${shared.folder} does not cover ${folder}`,
-    )
-  }
-  if (!shared) refuseBelowLock(files, folder)
-  await makeFolderDurably(files, folder)
-  const lock = shared ? claimLog(shared, files, folder) : lockFolder(files, folder)
-  try {
-    const start = await finish(openForWriting(settings, folder))
-    const w = new WriterState(folder, settings, lock, start)
-    w.marks.publish()
-    return w
-  } catch (error) {
-    lock.releaseSync()
-    throw error
   }
 }

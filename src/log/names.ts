@@ -4,8 +4,15 @@ export const META_NAME = 'meta'
 export const MARKS_NAME = 'marks'
 export const LOCK_NAME = 'lock'
 export const SNAPSHOT_FOLDER = 'snapshots'
+export const CURSOR_FOLDER = 'cursors'
+export const CURSOR_SUFFIX = '.cursor'
 /** New files are built under a name that ends so; what still has it after a crash is rubbish. */
 export const TEMPORARY_SUFFIX = '.tmp'
+
+/** Small letters only: some file systems do not tell them from capitals. */
+const CURSOR_NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/
+/** Windows gives these to devices, whatever comes behind the dot. */
+const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/
 
 const SEGMENT_NAME = /^(\d{20})-([0-9a-f]{8})\.(store|index)$/
 
@@ -41,4 +48,9 @@ export function parseSegmentName(name: string): SegmentName | undefined {
   const base = Number(match[1])
   const kind = match[3] === 'store' ? 'store' : 'index'
   return Number.isSafeInteger(base) ? { base, id: Number.parseInt(match[2]!, 16), kind } : undefined
+}
+
+/** True if a cursor may have this name: its files then have names that are safe on every file system. */
+export function isCursorName(name: string): boolean {
+  return CURSOR_NAME.test(name) && !DEVICE_NAME.test(name)
 }

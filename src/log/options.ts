@@ -16,14 +16,24 @@ import type { Clock, Files, Random } from '../io/index.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../io/index.ts'
 import type { Codec, InputOf } from './codec.ts'
 import type { AppendOptions, ReadOptions } from './commit-log.ts'
+import type { CursorOptions } from './cursor.ts'
 import { ENTRY_HEADER_BYTES, TYPE_DATA, TYPE_MAX, TYPE_USER_MIN } from './entry-format.ts'
 import type { FolderLock } from './folder-lock.ts'
+import { isCursorName } from './names.ts'
 
 /**
  * When an append counts as safe. `always`: once it is on the disk. `{ intervalMs }`: once it is in the
  * kernel; a sync of it begins at most so many ms later. `never`: once it is in the kernel.
  */
 export type SyncPolicy = 'always' | 'never' | { readonly intervalMs: number }
+
+/** When the log gives up its oldest segments by itself, whoever has read them or not. */
+export interface Retention {
+  /** Segments go whose newest entry is older than this, in ms. */
+  readonly maxAgeMs?: number
+  /** The oldest segments go while the stores hold more bytes than this. */
+  readonly maxBytes?: number
+}
 
 export interface LogOptions<T = Buffer, I = InputOf<T>> {
   /** `append` (the default) creates the log if there is none and is its one writer; `read` only looks. */
@@ -42,6 +52,13 @@ export interface LogOptions<T = Buffer, I = InputOf<T>> {
   readonly indexIntervalBytes?: number
   /** What `get` may keep of the log in memory; 48 MiB by default. */
   readonly cacheBytes?: number
+  /**
+   * Who raises the low-water mark: `manual` (the default), calls of `trim`; `slowest-cursor`, also the log
+   * itself, to the lowest position of all cursors, when a segment is sealed and on opening.
+   */
+  readonly trim?: 'manual' | 'slowest-cursor'
+  /** What to give up by itself when a segment is sealed and on opening; nothing by default. */
+  readonly retention?: Retention
   /** Reserve disk space ahead of the writes under `sync: 'always'`; true by default. */
   readonly preallocate?: boolean
   /** The lock of a data folder that this log lies in, instead of a lock of its own. */
@@ -65,6 +82,8 @@ export interface LogSettings {
   readonly maxPendingBytes: number
   readonly indexIntervalBytes: number
   readonly cacheBytes: number
+  readonly trim: 'manual' | 'slowest-cursor'
+  readonly retention: Retention | undefined
   readonly preallocate: boolean
   readonly lock: FolderLock | undefined
   readonly pollMs: number
@@ -84,6 +103,8 @@ const LOG_OPTION_NAMES = [
   'maxPendingBytes',
   'indexIntervalBytes',
   'cacheBytes',
+  'trim',
+  'retention',
   'preallocate',
   'lock',
   'pollMs',
@@ -94,6 +115,7 @@ const LOG_OPTION_NAMES = [
 ]
 
 const READ_OPTION_NAMES = ['from', 'to', 'fromTimestamp', 'follow', 'reverse', 'signal']
+const CURSOR_OPTION_NAMES = ['from', 'follow', 'signal']
 const APPEND_OPTION_NAMES = ['type', 'timestamp', 'count']
 
 function invalid(message: string): TidemarkError {
@@ -149,6 +171,25 @@ function checkMethods(value: unknown, name: string, methods: readonly string[]):
   }
 }
 
+function trimPolicy(value: unknown): 'manual' | 'slowest-cursor' {
+  if (value === 'manual' || value === 'slowest-cursor') return value
+  throw invalid(`trim must be "manual" or "slowest-cursor", not ${JSON.stringify(value)}`)
+}
+
+function retentionOf(value: Retention): Retention {
+  checkNames(value, ['maxAgeMs', 'maxBytes'], 'retention options')
+  const { maxAgeMs, maxBytes } = value
+  if (maxAgeMs !== undefined) checkInteger(maxAgeMs, 'retention.maxAgeMs', 1, TIMESTAMP_MS_MAX)
+  if (maxBytes !== undefined) checkInteger(maxBytes, 'retention.maxBytes', 1, OFFSET_MAX)
+  return { ...value }
+}
+
+/** The low-water mark of a replica is its host's to raise: all replicas must agree on it. */
+function checkReplica(settings: LogSettings): LogSettings {
+  if (!settings.replica || (settings.trim === 'manual' && !settings.retention)) return settings
+  throw invalid('a log with { replica: true } is trimmed by its host: neither trim nor retention')
+}
+
 /** Checks the options of a log and fills in the defaults. Throws INVALID_ARGUMENT. */
 export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
   checkNames(options, LOG_OPTION_NAMES, 'log options')
@@ -170,7 +211,7 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
   const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES_DEFAULT
   const pendingDefault = Math.max(PENDING_BYTES_DEFAULT, maxEntryBytes + ENTRY_HEADER_BYTES)
   const interval = options.indexIntervalBytes ?? INDEX_INTERVAL_BYTES_DEFAULT
-  return {
+  return checkReplica({
     mode,
     sync: syncPolicy(options.sync ?? 'always'),
     segmentBytes: checkInteger(segmentBytes, 'segmentBytes', SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
@@ -192,6 +233,8 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
       0,
       OFFSET_MAX,
     ),
+    trim: trimPolicy(options.trim ?? 'manual'),
+    retention: options.retention === undefined ? undefined : retentionOf(options.retention),
     preallocate: boolean(options.preallocate ?? true, 'preallocate'),
     lock: options.lock,
     pollMs: checkInteger(options.pollMs ?? 5, 'pollMs', 1, 60_000),
@@ -199,7 +242,7 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
     files: options.files ?? nodeFiles,
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,
-  }
+  })
 }
 
 /** Checks the options of a read. Throws INVALID_ARGUMENT. */
@@ -215,6 +258,29 @@ export function checkReadOptions(options: ReadOptions): void {
   if (options.reverse !== undefined) boolean(options.reverse, 'reverse')
   checkMethods(options.signal, 'signal', ['addEventListener', 'throwIfAborted'])
   if (options.follow && options.reverse) throw invalid('follow and reverse exclude each other')
+}
+
+/** Checks the options of a cursor, or of a reading by one. Throws INVALID_ARGUMENT. */
+export function checkCursorOptions(options: CursorOptions): void {
+  checkNames(options, CURSOR_OPTION_NAMES, 'cursor options')
+  if (options.from !== undefined) checkCursorStart(options.from, 'from')
+  if (options.follow !== undefined) boolean(options.follow, 'follow')
+  checkMethods(options.signal, 'signal', ['addEventListener', 'throwIfAborted'])
+}
+
+/** Checks where a cursor shall be put: `start`, `end` or an offset. Throws INVALID_ARGUMENT. */
+export function checkCursorStart(value: unknown, name: string): void {
+  if (value === 'start' || value === 'end') return
+  if (typeof value === 'number') checkOffset(value, name)
+  else throw invalid(`${name} must be "start", "end" or an offset, not ${JSON.stringify(value)}`)
+}
+
+/** Checks the name of a cursor. Throws INVALID_ARGUMENT. */
+export function checkCursorName(name: unknown): void {
+  if (typeof name === 'string' && isCursorName(name)) return
+  throw invalid(
+    `a cursor's name has 1 to 100 of a-z, 0-9, ".", "_" and "-", begins with a letter or a digit, and is not that of a device; ${JSON.stringify(name)} is not one`,
+  )
 }
 
 export function checkOffset(value: unknown, name: string): number {

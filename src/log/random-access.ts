@@ -3,7 +3,7 @@ import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader, entryCount, entryLength } from './entry-format.ts'
-import { withIoErrors } from './io-error.ts'
+import { ioError, withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import type { Segment } from './segment.ts'
@@ -18,13 +18,16 @@ const header = new EntryHeader()
 export class RandomAccess<T> {
   readonly #view: LogView
   readonly #codec: Codec<T, never>
+  readonly #failed: (error: unknown) => void
   readonly #cache: SpanCache
   /** Plain bytes handed out must not be views of the cache: the caller may write into them. */
   readonly #copies: boolean
   #segments: LogView['segments']
 
-  constructor(view: LogView, codec: Codec<T, never>) {
+  /** `failed` is told of what keeps an entry from being read. */
+  constructor(view: LogView, codec: Codec<T, never>, failed: (error: unknown) => void) {
     this.#view = view
+    this.#failed = failed
     this.#codec = codec
     this.#cache = new SpanCache(view.settings.cacheBytes)
     this.#copies = (codec as unknown) === plainBytes
@@ -50,8 +53,13 @@ export class RandomAccess<T> {
     return offset < this.#view.highWaterMark ? this.get(offset) : undefined
   }
 
-  #getFromDisk(segment: Segment, offset: number): Promise<Entry<T> | undefined> {
-    return withIoErrors(`read the log ${this.#view.folder}`, () => this.#read(segment, offset))
+  async #getFromDisk(segment: Segment, offset: number): Promise<Entry<T> | undefined> {
+    try {
+      return await this.#read(segment, offset)
+    } catch (error) {
+      this.#failed(error)
+      throw ioError(`read the log ${this.#view.folder}`, error)
+    }
   }
 
   async #read(segment: Segment, offset: number): Promise<Entry<T> | undefined> {

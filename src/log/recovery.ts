@@ -4,6 +4,7 @@ import type { File } from '../io/index.ts'
 import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
 import { writeMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
+import type { Recovered } from './meter.ts'
 import { META_NAME } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
@@ -14,6 +15,7 @@ import { ReadStep, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 import { lowMarks, type Survey, storeSize, surveyFolder } from './survey.ts'
 import { examineTail, type Tail } from './tail.ts'
+import { tornBytes } from './torn-bytes.ts'
 import { removeDead } from './trim.ts'
 import type { WriterStart } from './writer-state.ts'
 
@@ -30,6 +32,7 @@ export interface DamagedRange {
 }
 
 const REWRITE_BYTES = MIB
+const NOTHING_RECOVERED: Recovered = { recoveredBytes: 0, tornBytes: 0 }
 
 /** What a folder holds, before anything in it is changed. */
 export interface Found extends Survey {
@@ -65,7 +68,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const active = chain.segments.at(-1)!
   const size = storeSize(settings, active)
   const isClean = meta.clean !== undefined && size === meta.clean.endPosition
-  let damage: DamagedRange[] = []
+  let restored: Restored = { damage: [], recovered: NOTHING_RECOVERED }
   if (isClean) {
     active.endOffset = meta.clean!.endOffset
     active.endPosition = meta.clean!.endPosition
@@ -74,7 +77,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
     // Names that this process can see may not be on the disk, if the last one died before its sync.
     yield syncFolderStep(files, folder)
     const low = lowMarks(found).lowWaterMark
-    damage = yield* restoreTail(settings, folder, active, { size, proven: found.proven, low })
+    restored = yield* restoreTail(settings, folder, active, { size, proven: found.proven, low })
     if (meta.clean || found.isHalfCreated) {
       yield* writeMeta(files, folder, { ...meta, clean: undefined })
     }
@@ -86,7 +89,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const marked = isClean ? meta.clean!.highWaterMark : (marks?.highWaterMark ?? 0)
   const highWaterMark = settings.replica ? Math.max(low.lowWaterMark, Math.min(marked, end)) : end
   const clean = isClean ? meta.clean : undefined
-  return { segments: chain.segments, ...low, highWaterMark, clean, damage }
+  return { segments: chain.segments, ...low, highWaterMark, clean, ...restored }
 }
 
 /** A replica's log holds entries that are not committed: only its host may open it, and nothing else. */
@@ -128,7 +131,13 @@ function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
   // The folder may have been made by someone who did not sync its name.
   yield syncFolderStep(files, dirname(folder))
   const marks = { lowWaterMark: 0, lowTerm: 0, highWaterMark: 0 }
-  return { segments: [segment], ...marks, clean: undefined, damage: [] }
+  const recovered = NOTHING_RECOVERED
+  return { segments: [segment], ...marks, clean: undefined, damage: [], recovered }
+}
+
+interface Restored {
+  readonly damage: DamagedRange[]
+  readonly recovered: Recovered
 }
 
 /**
@@ -141,7 +150,7 @@ function* restoreTail(
   folder: string,
   active: Segment,
   known: { readonly size: number; readonly proven: number; readonly low: number },
-): Steps<DamagedRange[]> {
+): Steps<Restored> {
   const index = new OffsetIndex(settings.indexIntervalBytes)
   const file = openStore(settings, active)
   try {
@@ -164,8 +173,10 @@ function* restoreTail(
     active.lastTerm = tail.lastTerm
     active.index = index
     index.cut(tail.endOffset - active.base)
+    const recoveredBytes = tail.endPosition - tail.startPosition
+    const torn = tail.damage.length > 0 ? 0 : yield* tornBytes(file, tail.endPosition, known.size)
     yield* rewriteUnproven(file, active, index, tail)
-    return tail.damage
+    return { damage: tail.damage, recovered: { recoveredBytes, tornBytes: torn } }
   } finally {
     file.closeSync()
   }

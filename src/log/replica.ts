@@ -136,7 +136,8 @@ export class Replica {
       watch: () => w.watch(),
     }
     const options = { from: checkOffset(from, 'from'), to: checkOffset(to, 'to') }
-    return new EntryIterator(new ForwardReader(view, makeStored, options), w.folder)
+    const reader = new ForwardReader(view, makeStored, options)
+    return new EntryIterator(reader, w.folder, (error) => w.meter.failed(error))
   }
 
   /**

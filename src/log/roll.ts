@@ -58,6 +58,8 @@ export function* roll(w: WriterState): Steps {
   yield* writeIndex(w, sealed)
   sealed.endWhere(next.header)
   w.files.admit(sealed)
+  w.meter.rolled(sealed, next)
+  w.onSealed()
 }
 
 /** Writes the index file of a segment. It is a shortcut: a failure leaves none, and no harm. */

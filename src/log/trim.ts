@@ -25,6 +25,7 @@ export function* raiseLowWaterMark(w: WriterState, before: number): Steps {
   // Invariant: the mark on the disk is never beyond what is there after a crash.
   if (w.syncedMark < before) yield* syncWritten(w)
   yield* writeMeta(w.settings.files, w.folder, { ...metaOf(w), lowWaterMark: before, lowTerm })
+  const from = w.lowWaterMark
   w.lowWaterMark = before
   w.lowTerm = lowTerm
   const active = w.active
@@ -32,6 +33,7 @@ export function* raiseLowWaterMark(w: WriterState, before: number): Steps {
   const gone = w.segments.filter((segment) => !kept.includes(segment))
   w.segments = kept
   removeSegments(w, gone)
+  w.meter.trimmed(from, before, gone)
 }
 
 /** Removes the files of segments that no longer belong to the log. What fails is left for the next opening. */

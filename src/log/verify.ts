@@ -14,6 +14,7 @@ import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segme
 import { finish } from './steps.ts'
 import { lowMarks, type Survey, storeSize, surveyFolder } from './survey.ts'
 import { examineTail } from './tail.ts'
+import { tornBytes } from './torn-bytes.ts'
 
 export interface VerifyOptions {
   readonly files?: Files
@@ -235,20 +236,9 @@ async function verifyActive(
   findings.endOffset = Math.max(tail.endOffset, tail.damage.at(-1)?.endOffset ?? 0)
   // Behind damage nothing can be called torn.
   if (tail.damage.length > 0) return
-  findings.tornBytes = await usedBytes(file, tail.endPosition, size)
+  findings.tornBytes = await finish(tornBytes(file, tail.endPosition, size))
   if (findings.tornBytes === 0) return
   findings.notes.push(
     `${segment.name} has ${findings.tornBytes} bytes behind offset ${tail.endOffset} that no append was promised; the next writer cuts them off`,
   )
-}
-
-/** Bytes from `from` to the last one that is not zero. */
-async function usedBytes(file: File, from: number, size: number): Promise<number> {
-  const chunk = new Uint8Array(65536)
-  for (let stop = size; stop > from; stop -= chunk.length) {
-    const start = Math.max(from, stop - chunk.length)
-    const count = await file.read(chunk.subarray(0, stop - start), start)
-    for (let at = count - 1; at >= 0; at--) if (chunk[at] !== 0) return start + at + 1 - from
-  }
-  return 0
 }

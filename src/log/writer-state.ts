@@ -6,6 +6,7 @@ import type { LogView } from './log-view.ts'
 import { writerStamp } from './marks-format.ts'
 import { MarksPublisher } from './marks-publisher.ts'
 import type { CleanEnd } from './meta-format.ts'
+import { Meter, type Recovered } from './meter.ts'
 import type { LogSettings } from './options.ts'
 import type { DamagedRange } from './recovery.ts'
 import type { Segment } from './segment.ts'
@@ -22,6 +23,7 @@ export interface WriterStart {
   /** The clean end that the meta file still holds; a first write must remove it. */
   readonly clean: CleanEnd | undefined
   readonly damage: DamagedRange[]
+  readonly recovered: Recovered
 }
 
 /**
@@ -39,6 +41,7 @@ export class WriterState implements LogView {
   readonly files: SegmentFiles
   readonly advance = new Advance()
   readonly marks: MarksPublisher
+  readonly meter: Meter
   segments: readonly Segment[]
   lowWaterMark: number
   /** Term of the entry at lowWaterMark - 1; 0 if there never was one. */
@@ -60,6 +63,8 @@ export class WriterState implements LogView {
   readonly failure = undefined
   isClosing = false
   isClosed = false
+  /** Called when a segment has been sealed and the next one begun. */
+  onSealed: () => void = () => {}
   /** The group that takes appends now; undefined while nothing waits. */
   pending: Group | undefined
   #store: Store | undefined
@@ -70,6 +75,7 @@ export class WriterState implements LogView {
     this.lock = lock
     this.sequencer = new Sequencer(settings.clock)
     this.files = new SegmentFiles(settings)
+    this.meter = new Meter(folder)
     this.segments = start.segments
     this.lowWaterMark = start.lowWaterMark
     this.lowTerm = start.lowTerm
@@ -133,12 +139,14 @@ export class WriterState implements LogView {
 
   /** After this nothing is written any more: what the failed sync covered may be lost or not. */
   poisonWith(cause: unknown): TidemarkError {
-    this.poison ??= new TidemarkError(
+    if (this.poison) return this.poison
+    this.poison = new TidemarkError(
       'POISONED',
       `a sync of the log ${this.folder} failed, so nothing more is written to it: close it, mend the disk, and open it again`,
       {},
       cause instanceof Error && cause.cause !== undefined ? cause.cause : cause,
     )
+    this.meter.poisoned(this.poison)
     return this.poison
   }
 

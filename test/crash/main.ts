@@ -1,5 +1,6 @@
 // `npm run crash -- --seed=N --states=N --seconds=N`: distinct crash images, and the planted bugs.
 import { parseArgs } from 'node:util'
+import { findCursorBugs, runCursorRing } from './cursor-ring.ts'
 import { loadLibrary, realBuild } from './library.ts'
 import { findPlantedBugs } from './planted-bugs.ts'
 import { type RingResult, runRing } from './ring.ts'
@@ -48,9 +49,17 @@ for (const fault of result.faults.slice(0, 5)) {
     `\nFAULT seed ${fault.seed}, ${fault.kind}, before ${fault.operation}\n${fault.message}\n  again: npm run crash -- --seed=${fault.seed} --states=1 --no-bugs\n`,
   )
 }
+// A tenth of the images is of logs with cursors.
+const cursors = await runCursorRing(library, { seed, states: states / 10, seconds: seconds / 10 })
+process.stdout.write(
+  `\ncursors: ${cursors.distinct} distinct images (${cursors.checked} checks): ${cursors.fault ? 1 : 0} faults\n`,
+)
+if (cursors.fault) process.stdout.write(`\nFAULT ${cursors.fault}\n`)
 let missed = 0
 if (!values['no-bugs']) {
   process.stdout.write('\nplanted bugs: the same ring against builds that were broken on purpose\n')
-  missed = await findPlantedBugs(seed, (line) => process.stdout.write(`  ${line}\n`))
+  const print = (line: string) => process.stdout.write(`  ${line}\n`)
+  missed = (await findPlantedBugs(seed, print)) + (await findCursorBugs(seed, print))
 }
-process.exitCode = result.faults.length > 0 || missed > 0 ? 1 : 0
+const isFaulty = result.faults.length > 0 || cursors.fault !== undefined
+process.exitCode = isFaulty || missed > 0 ? 1 : 0

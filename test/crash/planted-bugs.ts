@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { folderUrl, loadLibrary, realBuild } from './library.ts'
 import { runRing } from './ring.ts'
 
-interface PlantedBug {
+export interface PlantedBug {
   readonly name: string
   /** The file, below dist/log. */
   readonly file: string

@@ -21,7 +21,7 @@ function asValue(cell: string): unknown {
   const [, number, unit] = /^(\d+) (KiB|MiB)$/.exec(cell) ?? []
   if (number !== undefined) return Number(number) * (unit === 'KiB' ? 2 ** 10 : 2 ** 20)
   if (cell === 'no limit') return Number.POSITIVE_INFINITY
-  if (cell === 'its own') return undefined
+  if (cell === 'its own' || cell === 'none') return undefined
   const [word = cell] = wordsOf(cell)
   return word.startsWith("'") ? word.slice(1, -1) : (JSON.parse(word) as unknown)
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,6 +15,42 @@ const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
 
 /** The examples that have a test below. */
 const TESTED = new Set<string>()
+
+/** Reads the text format as Prometheus does, and checks it: each sample belongs to a metric with a type. */
+function checkExposition(text: string): void {
+  const types = new Map<string, string>()
+  const samples = new Map<string, number>()
+  for (const line of text.trimEnd().split('\n')) {
+    const [, name, type] = /^# TYPE (\w+) (counter|gauge|histogram)$/.exec(line) ?? []
+    if (name) types.set(name, type!)
+    if (line.startsWith('#')) continue
+    const [, sample, labels = '', value] = /^(\w+)(\{\w+="[^"\\]*"\})? (\S+)$/.exec(line) ?? []
+    assert.ok(sample, `not a sample: ${line}`)
+    const family = types.has(sample) ? sample : sample.replace(/_(bucket|sum|count)$/, '')
+    assert.ok(types.has(family), `${sample} has no type`)
+    assert.ok(Number.isFinite(Number(value)), line)
+    assert.ok(!samples.has(sample + labels), `${sample}${labels} twice`)
+    samples.set(sample + labels, Number(value))
+  }
+  for (const [name, type] of types) if (type === 'counter') assert.match(name, /_total$/)
+  const wanted = {
+    tidemark_appends_total: 1,
+    tidemark_entries_total: 3,
+    tidemark_bytes_total: 3 * 40 + 'placedpaidsent'.length,
+    tidemark_high_water_mark: 3,
+    tidemark_segments: 1,
+    tidemark_damage_total: 0,
+    'tidemark_cursor_lag{cursor="billing"}': 2,
+    'tidemark_group_appends_bucket{le="1"}': 1,
+    'tidemark_group_appends_bucket{le="+Inf"}': 1,
+    'tidemark_sync_seconds_bucket{le="+Inf"}': 1,
+    tidemark_sync_seconds_count: 1,
+  }
+  for (const [name, value] of Object.entries(wanted)) assert.equal(samples.get(name), value, name)
+  const buckets = [...samples].filter(([name]) => name.startsWith('tidemark_sync_seconds_bucket'))
+  assert.equal(buckets.length, 14)
+  for (let i = 1; i < buckets.length; i++) assert.ok(buckets[i]![1] >= buckets[i - 1]![1])
+}
 
 describe('the examples', () => {
   let parent: string
@@ -90,6 +127,24 @@ describe('the examples', () => {
       '0: o-1 of ada, 2 items, 11400 cents',
       '1: o-2 of grace, 0 items, 0 cents',
     ])
+  })
+
+  example('prometheus.js', async (folder) => {
+    const child = spawn(process.execPath, [join(EXAMPLES, 'prometheus.js'), folder, '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const exited = once(child, 'exit')
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer]
+      const url = line.toString().trim()
+      const response = await fetch(url)
+      assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+      checkExposition(await response.text())
+      assert.equal((await fetch(`${url}/elsewhere`)).status, 404)
+    } finally {
+      child.kill('SIGTERM')
+    }
+    assert.deepEqual(await exited, [0, null])
   })
 
   it('are all tested', () => {
