@@ -6,12 +6,14 @@ import {
   fsync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
   openSync,
   read,
   readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   statSync,
   unlinkSync,
   write,
@@ -229,7 +231,6 @@ async function syncDirectory(folder: string): Promise<void> {
   }
 }
 
-/** The file system of this machine. */
 /**
  * Makes a folder and what is missing above it, one level at a time: Node's own `recursive` never ends
  * where a folder cannot have children although it exists, as in /proc. Returns the first one made.
@@ -252,6 +253,7 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
+/** The file system of this machine. */
 export const nodeFiles: Files = {
   openSync: (path: string, mode: FileMode) => new NodeFile(openSync(path, FLAGS[mode])),
   listSync: (folder) => readdirSync(folder),
@@ -259,7 +261,9 @@ export const nodeFiles: Files = {
   existsSync: (path) => statSync(path, { throwIfNoEntry: false }) !== undefined,
   makeFolderSync,
   renameSync: (from, to) => renameSync(from, to),
+  linkSync: (from, to) => linkSync(from, to),
   removeSync: (path) => unlinkSync(path),
+  removeFolderSync: (folder) => rmdirSync(folder),
   syncDirectorySync,
   syncDirectory,
   lockSync,
