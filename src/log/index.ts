@@ -1,3 +1,4 @@
+export { type BackupOptions, type BackupReport, backupLog } from './backup.ts'
 export { bytes, type Codec, json, text } from './codec.ts'
 export type {
   AppendedRange,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
+import { type BackupOptions, type BackupReport, backupView } from './backup.ts'
 import { bytes, type Codec } from './codec.ts'
 import type {
   AppendedRange,
@@ -193,6 +194,14 @@ export class Log<T = Buffer, I = Uint8Array | string> implements CommitLog<T, I>
   /** Makes everything appended durable, whatever the sync policy. */
   async flush(): Promise<void> {
     await this.#writable().flush()
+  }
+
+  /**
+   * Makes a backup in the new folder `to`: a log of its own, closed, with every entry that is below the
+   * high-water mark now, and perhaps some more. Appends and trims may go on. Rejects like `backupLog`.
+   */
+  async backup(to: string, options: BackupOptions = {}): Promise<BackupReport> {
+    return backupView(this.#view, to, options)
   }
 
   /** Resolves when no append waits any more: the moment to go on after OVERLOADED. */

@@ -4,6 +4,7 @@ export const META_NAME = 'meta'
 export const MARKS_NAME = 'marks'
 export const LOCK_NAME = 'lock'
 export const SNAPSHOT_FOLDER = 'snapshots'
+export const CURSOR_FOLDER = 'cursors'
 /** New files are built under a name that ends so; what still has it after a crash is rubbish. */
 export const TEMPORARY_SUFFIX = '.tmp'
 
