@@ -9,11 +9,14 @@ export type {
   ReadOptions,
   Snapshots,
 } from './commit-log.ts'
+export { type DeleteOptions, type DeleteReport, deleteLog } from './delete.ts'
 export { FolderLock } from './folder-lock.ts'
 export { inspectLog, type LogInfo } from './inspect.ts'
 export { Log } from './log.ts'
 export type { LogOptions, SyncPolicy } from './options.ts'
 export type { DamagedRange } from './recovery.ts'
+export { type RepairOptions, type RepairReport, repairLog } from './repair.ts'
+export type { OffsetRange } from './repair-plan.ts'
 export type { Replica, StoredEntry } from './replica.ts'
 export type { ReplicaEntry } from './replica-entry.ts'
 export type { Damage as DamageReport } from './segment-chain.ts'

@@ -4,6 +4,12 @@ export const META_NAME = 'meta'
 export const MARKS_NAME = 'marks'
 export const LOCK_NAME = 'lock'
 export const SNAPSHOT_FOLDER = 'snapshots'
+/** While it is there, a repair has been decided on and not been finished. */
+export const REPAIR_NAME = 'repair'
+/** While it is there, the log is being deleted. */
+export const DELETION_NAME = 'deletion'
+/** What a repair has replaced is kept under a name that ends so. */
+export const BROKEN_SUFFIX = '.broken'
 export const CURSOR_FOLDER = 'cursors'
 /** New files are built under a name that ends so; what still has it after a crash is rubbish. */
 export const TEMPORARY_SUFFIX = '.tmp'

@@ -2,7 +2,7 @@ import { TidemarkError } from '../base/index.ts'
 import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
-import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
@@ -105,7 +105,7 @@ export class RandomAccess<T> {
     point: number,
     span: Buffer,
     wanted: number,
-  ): Entry<T> {
+  ): Entry<T> | undefined {
     const { base, id } = segment
     let at = 0
     let offset = base + index.lsnAt(point)
@@ -119,6 +119,7 @@ export class RandomAccess<T> {
       at += header.size
     }
     const { term, type, timestamp, count, length } = header
+    if (type === TYPE_LOST) return undefined
     const start = at + ENTRY_HEADER_BYTES
     const data = span.subarray(start, start + length)
     const owned = this.#copies ? Buffer.from(data) : data

@@ -16,6 +16,7 @@ import { ReadStep, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 import { examineTail, type Tail } from './tail.ts'
 import { removeDead } from './trim.ts'
+import { refuseUnfinished } from './unfinished.ts'
 import type { WriterStart } from './writer-state.ts'
 
 /** Offsets whose entries are damaged, as a replica gets them to repair from its peers. */
@@ -47,6 +48,7 @@ export interface Found {
  */
 export function findLog(settings: LogSettings, folder: string): Found | undefined {
   const { files } = settings
+  refuseUnfinished(files, folder)
   const result = readMeta(files, folder)
   if (result && 'problem' in result) {
     if (result.version !== undefined) throw newerVersion(folder, result.version)

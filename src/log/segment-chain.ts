@@ -34,7 +34,7 @@ export interface Chain {
   readonly damage: Damage[]
 }
 
-interface FoundStore {
+export interface FoundStore {
   readonly header: SegmentHeader
   readonly size: number
 }
@@ -119,7 +119,7 @@ function hex(id: number): string {
   return id.toString(16).padStart(8, '0')
 }
 
-function readStoreHeader(
+export function readStoreHeader(
   files: Files,
   folder: string,
   name: string,

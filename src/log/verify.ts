@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
+import { type EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
 import { readMarks } from './marks-publisher.ts'
@@ -14,6 +15,7 @@ import { type Chain, type Damage, readChain } from './segment-chain.ts'
 import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
 import { examineTail } from './tail.ts'
+import { refuseUnfinished } from './unfinished.ts'
 
 export interface VerifyOptions {
   readonly files?: Files
@@ -47,9 +49,27 @@ class Findings {
   bytes = 0
   tornBytes = 0
   endOffset = 0
+  /** Ranges that a repair has given up. */
+  readonly #lost: { readonly offset: number; endOffset: number }[] = []
 
   add(file: string, position: number, offset: number, problem: string, endOffset?: number): void {
     this.damage.push({ file, position, offset, endOffset, problem })
+  }
+
+  noteLost(segment: Segment, header: EntryHeader): void {
+    const offset = segment.base + header.lsn
+    const before = this.#lost.at(-1)
+    if (before?.endOffset === offset) before.endOffset += header.count
+    else this.#lost.push({ offset, endOffset: offset + header.count })
+  }
+
+  allNotes(): string[] {
+    const lost = this.#lost.map(({ offset, endOffset }) => {
+      const isOne = endOffset === offset + 1
+      const which = isOne ? `offset ${offset} was` : `offsets ${offset} to ${endOffset - 1} were`
+      return `${which} lost, and given up by a repair`
+    })
+    return [...this.notes, ...lost]
   }
 }
 
@@ -97,7 +117,7 @@ export async function verifyLog(
   return {
     sound: findings.damage.length === 0,
     damage: findings.damage,
-    notes: findings.notes,
+    notes: findings.allNotes(),
     lowWaterMark,
     highWaterMark: lives ? (marks?.highWaterMark ?? lowWaterMark) : findings.endOffset,
     entries: findings.entries,
@@ -108,6 +128,7 @@ export async function verifyLog(
 }
 
 function readFolder(files: Files, path: string, findings: Findings): { meta: Meta; chain: Chain } {
+  refuseUnfinished(files, path)
   const result = files.existsSync(path) ? readMeta(files, path) : undefined
   let meta: Meta = { lowWaterMark: 0, lowTerm: 0, isReplica: false, clean: undefined }
   if (result && 'meta' in result) meta = result.meta
@@ -172,7 +193,8 @@ async function verifyRange(
     const scan = await finish(
       scanEntries(file, segment, start, limit, (header) => {
         offset = segment.base + header.lsn + header.count
-        findings.entries += header.count
+        if (header.type === TYPE_LOST) findings.noteLost(segment, header)
+        else findings.entries += header.count
         return offset < end
       }),
     )
@@ -214,6 +236,7 @@ async function verifyActive(
     hurt += Math.min(range.endOffset, tail.endOffset) - Math.min(range.offset, tail.endOffset)
   }
   findings.entries += tail.endOffset - segment.base - hurt
+  await noteLost(file, segment, tail.endPosition, findings)
   findings.endOffset = Math.max(tail.endOffset, tail.damage.at(-1)?.endOffset ?? 0)
   // Behind damage nothing can be called torn.
   if (tail.damage.length > 0) return
@@ -221,6 +244,23 @@ async function verifyActive(
   if (findings.tornBytes === 0) return
   findings.notes.push(
     `${segment.name} has ${findings.tornBytes} bytes behind offset ${tail.endOffset} that no append was promised; the next writer cuts them off`,
+  )
+}
+
+/** The examination of a tail counts offsets and does not look at types. */
+async function noteLost(
+  file: File,
+  segment: Segment,
+  limit: number,
+  findings: Findings,
+): Promise<void> {
+  await finish(
+    scanEntries(file, segment, segmentStart(segment), limit, (header) => {
+      if (header.type !== TYPE_LOST) return true
+      findings.noteLost(segment, header)
+      findings.entries -= header.count
+      return true
+    }),
   )
 }
 
