@@ -10,6 +10,7 @@ export type {
   Snapshots,
 } from './commit-log.ts'
 export { type DeleteOptions, type DeleteReport, deleteLog } from './delete.ts'
+export { type DumpOptions, type DumpRecord, dumpLog } from './dump.ts'
 export { FolderLock } from './folder-lock.ts'
 export { inspectLog, type LogInfo } from './inspect.ts'
 export { Log } from './log.ts'
