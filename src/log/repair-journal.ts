@@ -5,8 +5,10 @@ import { readWholeSync, removeIfThere, replaceFile, syncFolderStep } from './fil
 import { REPAIR_NAME, TEMPORARY_SUFFIX } from './names.ts'
 import type { OffsetRange } from './repair-plan.ts'
 import type { Steps } from './steps.ts'
+import { unsupportedVersion } from './version.ts'
 
 const JOURNAL_BYTES_MAX = 2 ** 28
+const JOURNAL_VERSION = 1
 
 /**
  * What a repair does to the names in a folder, once all that is new lies there under temporary names. It
@@ -31,7 +33,12 @@ export function readJournal(files: Files, folder: string): RepairJournal | undef
   const bytes = readWholeSync(files, join(folder, REPAIR_NAME), JOURNAL_BYTES_MAX)
   if (!bytes) return undefined
   const [line = '', sum] = Buffer.from(bytes).toString('utf8').split('\n')
-  if (Number.parseInt(sum ?? '', 16) === checksum(line)) return JSON.parse(line) as RepairJournal
+  if (Number.parseInt(sum ?? '', 16) === checksum(line)) {
+    const { version, ...journal } = JSON.parse(line) as RepairJournal & { version: number }
+    if (version === JOURNAL_VERSION) return journal
+    const what = `the unfinished repair of ${folder}`
+    throw unsupportedVersion(what, REPAIR_NAME, version, JOURNAL_VERSION)
+  }
   throw new TidemarkError(
     'CORRUPT',
     `${join(folder, REPAIR_NAME)} is damaged, which says how to go on with an interrupted repair: put the files that end in .broken back under their old names, remove it, and repair again`,
@@ -46,7 +53,7 @@ function checksum(line: string): number {
 
 /** Writes the journal. When this returns, the repair is decided on. */
 export function* writeJournal(files: Files, folder: string, journal: RepairJournal): Steps {
-  const line = JSON.stringify(journal)
+  const line = JSON.stringify({ version: JOURNAL_VERSION, ...journal })
   const bytes = Buffer.from(`${line}\n${checksum(line).toString(16).padStart(8, '0')}\n`)
   yield* replaceFile(files, join(folder, REPAIR_NAME), bytes)
 }

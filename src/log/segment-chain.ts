@@ -3,7 +3,13 @@ import { TidemarkError } from '../base/index.ts'
 import type { Files } from '../io/index.ts'
 import { parseSegmentName, storeName, TEMPORARY_SUFFIX } from './names.ts'
 import { Segment } from './segment.ts'
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-format.ts'
+import {
+  decodeSegmentHeader,
+  FORMAT_VERSION,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+} from './segment-format.ts'
+import { unsupportedVersion } from './version.ts'
 
 /** Something in a log's folder that cannot be as a sound log leaves it. */
 export interface Damage {
@@ -143,11 +149,7 @@ export function readStoreHeader(
     return { file: name, position: 0, offset: base, endOffset: undefined, problem }
   }
   if (result.version !== undefined) {
-    throw new TidemarkError(
-      'UNSUPPORTED_VERSION',
-      `${join(folder, name)} has format version ${result.version}, which this release does not know; use a newer release`,
-      { file: name },
-    )
+    throw unsupportedVersion(join(folder, name), name, result.version, FORMAT_VERSION)
   }
   return { file: name, position: 0, offset: base, endOffset: undefined, problem: result.problem }
 }
