@@ -126,8 +126,8 @@ export class BackupTarget {
       const source = this.#files.openSync(segment.storePath, 'read')
       const target = this.#files.openSync(store, 'create')
       try {
-        const size = source.sizeSync()
-        await copyBytes(source, target, size, watch, segment.storePath)
+        // A roll cuts off what is reserved behind the last entry: the file may become shorter meanwhile.
+        const size = await copyBytes(source, target, source.sizeSync(), watch)
         this.#end = await this.#cutTail(target, segment, size, highWaterMark)
       } finally {
         source.closeSync()

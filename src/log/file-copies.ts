@@ -45,7 +45,8 @@ export async function copyFile(
     const size = length ?? source.sizeSync()
     const target = files.openSync(to, 'create')
     try {
-      await copyBytes(source, target, size, watch, from)
+      const count = await copyBytes(source, target, size, watch)
+      if (count < size) throw tooShort(from, count, size)
       await target.datasync()
     } finally {
       target.closeSync()
@@ -56,28 +57,33 @@ export async function copyFile(
   }
 }
 
-/** Copies the first `size` bytes from one open file to the same place in another. */
+/**
+ * Copies the first `size` bytes from one open file to the same place in another. Returns how many there
+ * were: a writer may cut the space off meanwhile that it had reserved.
+ */
 export async function copyBytes(
   source: File,
   target: File,
   size: number,
   { signal, onBytes }: CopyWatch,
-  name: string,
-): Promise<void> {
+): Promise<number> {
   const buffer = new Uint8Array(Math.min(CHUNK_BYTES, size))
-  for (let position = 0; position < size; ) {
+  let position = 0
+  while (position < size) {
     signal?.throwIfAborted()
-    const chunk = buffer.subarray(0, Math.min(buffer.length, size - position))
-    const count = await source.read(chunk, position)
-    if (count < chunk.length) {
-      const end = position + count
-      const problem = `${name} ends at byte ${end}, and ${size} were expected`
-      throw new TidemarkError('CORRUPT', problem, { position: end })
-    }
-    await target.write(chunk, position)
+    const wanted = buffer.subarray(0, Math.min(buffer.length, size - position))
+    const count = await source.read(wanted, position)
+    await target.write(wanted.subarray(0, count), position)
     position += count
     onBytes?.(count)
+    if (count < wanted.length) break
   }
+  return position
+}
+
+function tooShort(path: string, count: number, size: number): TidemarkError {
+  const message = `${path} ends at byte ${count}, and ${size} were expected`
+  return new TidemarkError('CORRUPT', message, { position: count })
 }
 
 /** Makes a file with these bytes, and syncs it. Its name is not yet safe. */

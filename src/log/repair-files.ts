@@ -67,7 +67,7 @@ async function buildStore(
     if (from !== undefined) {
       const source = files.openSync(join(folder, from), 'read')
       try {
-        await copyBytes(source, file, fromBytes, watch, from)
+        await copyBytes(source, file, fromBytes, watch)
       } finally {
         source.closeSync()
       }

@@ -311,3 +311,29 @@ describe('a backup under full load', () => {
     })
   }
 })
+
+describe('a roll during a backup', () => {
+  it('may cut off the space that was reserved behind the entries', async () => {
+    const files = new ForgetfulFiles()
+    const log = await openOn(files, { segmentBytes: 300_000 })
+    const texts = someTexts(2000)
+    await log.appendBatch(texts.slice(0, 1999))
+    await log.append(texts[1999]!)
+    const store = storesOf(files)[0]!
+    const { position, size } = placesOf(files, store).at(-1)!
+    // Between the look at its size and the reading of it.
+    let isCut = false
+    files.writeDelay = async (op) => {
+      if (isCut || op.kind !== 'read' || (op.size ?? 0) <= position + size) return
+      isCut = true
+      const file = files.openSync(`${FOLDER}/${store}`, 'write')
+      file.truncateSync(position + size)
+      file.closeSync()
+    }
+    const { highWaterMark } = await log.backup(TO)
+    assert.equal(highWaterMark, texts.length)
+    assert.ok(isCut)
+    assert.deepEqual(await copiedTexts(files), texts)
+    await log.close()
+  })
+})

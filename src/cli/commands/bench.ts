@@ -31,9 +31,9 @@ function asText(rows: readonly BenchRow[]): string {
 async function run(args: Arguments, { out, err, interrupted }: Context): Promise<number> {
   const seconds = args.integer('seconds', 1, SECONDS_MAX) ?? SECONDS_DEFAULT
   const parent = resolve(args.positional('dir') || '.')
-  mkdirSync(parent, { recursive: true })
+  const made = mkdirSync(parent, { recursive: true })
   const folder = mkdtempSync(join(parent, 'tidemark-bench-'))
-  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  const remove = () => rmSync(made ?? folder, { recursive: true, force: true, maxRetries: 3 })
   // A second Ctrl-C ends the process at once, and it still cleans up.
   process.on('exit', remove)
   const progress = new Progress(err, 'measured')
