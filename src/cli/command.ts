@@ -13,6 +13,8 @@ export interface OptionShape {
 export interface PositionalShape {
   readonly name: string
   readonly isOptional?: boolean
+  /** What it can be, if it is not a path. */
+  readonly words?: readonly string[]
   readonly help: string
 }
 

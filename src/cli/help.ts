@@ -49,7 +49,7 @@ export function generalHelp(commands: readonly Command[]): string {
   const rows = commands.map((command) => [usage(command), command.summary] as const)
   const others = [
     ['tidemark help <command>', 'show its options and examples'],
-    ['tidemark --version', 'show the version'],
+    ['tidemark --version, -v', 'show the version'],
   ] as const
   return `tidemark: a write-ahead log in a folder
 

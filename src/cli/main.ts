@@ -3,9 +3,16 @@ import { readFileSync } from 'node:fs'
 import { Arguments, UsageError } from './arguments.ts'
 import { type Command, type Context, EXIT_DONE } from './command.ts'
 import { append } from './commands/append.ts'
+import { backup } from './commands/backup.ts'
+import { bench } from './commands/bench.ts'
 import { cat } from './commands/cat.ts'
+import { completionOf } from './commands/completion.ts'
+import { deletion } from './commands/delete.ts'
 import { demo } from './commands/demo.ts'
+import { dump } from './commands/dump.ts'
 import { info } from './commands/info.ts'
+import { repair } from './commands/repair.ts'
+import { trim } from './commands/trim.ts'
 import { verify } from './commands/verify.ts'
 import { failureExitCode, failureLine } from './failure.ts'
 import { commandHelp, generalHelp } from './help.ts'
@@ -13,7 +20,9 @@ import { Interrupt } from './interrupt.ts'
 import { suggestion } from './nearest.ts'
 import { Output } from './output.ts'
 
-const COMMANDS: readonly Command[] = [append, cat, info, verify, demo]
+const OPERATIONS = [verify, repair, trim, dump, backup, deletion]
+const ALL = [append, cat, info, ...OPERATIONS, bench, demo]
+const COMMANDS: readonly Command[] = [...ALL, completionOf(ALL)]
 
 function version(): string {
   const path = new URL('../../package.json', import.meta.url)
@@ -34,7 +43,7 @@ async function perform(words: readonly string[], context: Context): Promise<numb
     const names = COMMANDS.map(({ name }) => name).join(', ')
     throw new UsageError(`give a command: ${names}; tidemark --help shows them`)
   }
-  if (word === '--version' || word === '-V') {
+  if (word === '--version' || word === '-v' || word === '-V') {
     context.out.line(`tidemark ${version()}`)
     return EXIT_DONE
   }

@@ -16,6 +16,7 @@ import {
   Disk,
   FolderNode,
   type NameChange,
+  Places,
   type TreeNode,
 } from './forgetful-disk.ts'
 import { ForgetfulFiles } from './forgetful-files.ts'
@@ -180,7 +181,19 @@ function randomNameFate(disk: Disk, random: Random): NameFate {
 function imageOf(disk: Disk, fateOf: (node: FileNode) => FileFate, name: NameFate): CrashImage {
   const { namesOf, loss: nameLoss } = namesAfter(disk, name)
   const parts: string[] = []
+  /** A file that has several names is one file after the crash too. */
+  const made = new Map<FileNode, FileNode>()
   let loss = nameLoss
+  const remake = (node: FileNode, path: string): FileNode => {
+    const known = made.get(node)
+    if (known) return known
+    const { content, loss: fileLoss } = remainsOf(node, fateOf(node))
+    loss |= fileLoss
+    const allocated = Math.min(node.allocated, content.size)
+    const file = new FileNode(path, content, content.share(), [], allocated)
+    made.set(node, file)
+    return file
+  }
   const build = (folder: FolderNode, path: string): FolderNode => {
     const entries = new Map<string, TreeNode>()
     const copy = new FolderNode(path, entries)
@@ -191,11 +204,9 @@ function imageOf(disk: Disk, fateOf: (node: FileNode) => FileFate, name: NameFat
         parts.push(`${childPath}/`)
         child = build(node, childPath)
       } else {
-        const { content, loss: fileLoss } = remainsOf(node, fateOf(node))
-        loss |= fileLoss
-        parts.push(`${childPath} ${content.digest()}`)
-        const allocated = Math.min(node.allocated, content.size)
-        child = new FileNode(childPath, content, content.share(), [], allocated)
+        const file = remake(node, childPath)
+        parts.push(`${childPath} ${file.content.digest()}`)
+        child = file
       }
       entries.set(name, child)
       copy.durable.set(name, child)
@@ -223,16 +234,20 @@ function namesAfter(disk: Disk, survives: NameFate) {
     return names
   }
   /** What was not made cannot be moved, nor moved on: else it would be found under two names. */
-  const left = new Set<TreeNode>()
+  const left = new Places()
+  let isSomeLost = false
   let loss = 0
   disk.nameChanges.forEach((change, index) => {
     if (!change.synced) {
-      if (left.has(change.node) || !survives(change, index)) {
-        left.add(change.node)
+      const { from, to } = change
+      if ((from && left.has(from)) || !survives(change, index)) {
+        if (to) left.add(to)
+        isSomeLost = true
         loss |= LOSS.lost | LOSS.name
         return
       }
-      if (left.size > 0) loss |= LOSS.reordered
+      if (to) left.delete(to)
+      if (isSomeLost) loss |= LOSS.reordered
       loss |= LOSS.kept
     }
     applyNameChange(change, namesToChange)

@@ -7,8 +7,10 @@ export type FileOpKind =
   | 'datasync'
   | 'create'
   | 'rename'
+  | 'link'
   | 'remove'
   | 'makeFolder'
+  | 'removeFolder'
   | 'syncDirectory'
 
 /** One operation, as the hooks of `ForgetfulFiles` see it. */
@@ -16,7 +18,7 @@ export interface FileOp {
   readonly kind: FileOpKind
   /** Absolute path of the file or folder, under the name it has now. */
   readonly path: string
-  /** rename: the new path. */
+  /** rename, link: the new path. */
   readonly to?: string
   /** read, write: the first byte. */
   readonly position?: number
@@ -48,6 +50,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on device',
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',
+  EPERM: 'operation not permitted',
 }
 
 /** An error as the operating system would give it: with a `code`, a `syscall` and a `path`. */
@@ -135,6 +138,7 @@ export function errorOf(fault: FileFault, op: FileOp): Error {
 
 const VERBS: Readonly<Partial<Record<FileOpKind, string>>> = {
   makeFolder: 'mkdir',
+  removeFolder: 'rmdir',
   syncDirectory: 'syncdir',
 }
 

@@ -57,8 +57,16 @@ export interface Files {
   makeFolderSync(folder: string): string | undefined
   /** Renames within one file system, replacing `to` in one step. */
   renameSync(from: string, to: string): void
+  /**
+   * Gives the file at `from` a second name, `to`: one file from then on, whichever name it is opened
+   * by. EEXIST if `to` is taken, ENOENT if there is no file; where a file cannot have two names, one of
+   * EXDEV, EPERM, EMLINK, ENOSYS, ENOTSUP and EOPNOTSUPP.
+   */
+  linkSync(from: string, to: string): void
   /** Removes a file. ENOENT if there is none. */
   removeSync(path: string): void
+  /** Removes a folder, which must be empty: ENOTEMPTY. ENOENT if there is none. */
+  removeFolderSync(folder: string): void
   syncDirectorySync(folder: string): void
   syncDirectory(folder: string): Promise<void>
   /**

@@ -31,7 +31,30 @@ export interface Place {
   readonly name: string
 }
 
-/** A name made (only `to`), removed (only `from`), or both in one step: a rename. */
+/** Names, each in its folder. */
+export class Places {
+  readonly #names = new Map<FolderNode, Set<string>>()
+
+  add({ folder, name }: Place): void {
+    const names = this.#names.get(folder)
+    if (names) names.add(name)
+    else this.#names.set(folder, new Set([name]))
+  }
+
+  has({ folder, name }: Place): boolean {
+    return this.#names.get(folder)?.has(name) ?? false
+  }
+
+  /** True if it was there. */
+  delete({ folder, name }: Place): boolean {
+    return this.#names.get(folder)?.delete(name) ?? false
+  }
+}
+
+/**
+ * A name made or added (only `to`), removed (only `from`), or both in one step: a rename. A file can have
+ * several names, so what a change builds on is the name it came from, and not the file.
+ */
 export interface NameChange {
   readonly at: number
   readonly node: TreeNode
@@ -81,16 +104,25 @@ export class Disk {
     this.nameChanges.push(change)
   }
 
+  /** Gives a file one more name; messages go on calling it by the one it had. */
+  addName(node: FileNode, to: Place): void {
+    const change: NameChange = { at: this.nextChange(), node, from: undefined, to, synced: false }
+    applyNameChange(change, (folder) => folder.entries)
+    this.nameChanges.push(change)
+  }
+
   /** Saves the names of `folder` as they were at `before`. */
   syncFolder(folder: FolderNode, before: number): void {
     const changes = this.nameChanges
     /** A name on the disk means that what led to it, from wherever it came, is on the disk too. */
-    const saved = new Set<TreeNode>()
+    const needed = new Places()
     for (let index = changes.length - 1; index >= 0; index--) {
       const change = changes[index]!
       if (change.at >= before) continue
-      if (foldersOf(change).includes(folder)) saved.add(change.node)
-      if (saved.has(change.node)) change.synced = true
+      const leadsThere = change.to !== undefined && needed.delete(change.to)
+      if (!leadsThere && !foldersOf(change).includes(folder)) continue
+      change.synced = true
+      if (change.from) needed.add(change.from)
     }
     /** Folders with a change that stays: later changes of theirs have to stay behind it. */
     const blocked = new Set<FolderNode>()
@@ -109,15 +141,15 @@ export class Disk {
 
   /** Every file that has a name now. */
   files(): FileNode[] {
-    const files: FileNode[] = []
+    const files = new Set<FileNode>()
     const visit = (folder: FolderNode): void => {
       for (const node of folder.entries.values()) {
-        if (node.kind === 'file') files.push(node)
+        if (node.kind === 'file') files.add(node)
         else visit(node)
       }
     }
     visit(this.root)
-    return files
+    return [...files]
   }
 
   /** An independent disk in the same state: what was unsynced is unsynced there. */

@@ -115,6 +115,16 @@ export class ForgetfulFiles extends WatchedOperations implements Files {
     this.disk.changeName(node, source, target)
   }
 
+  linkSync(from: string, to: string): void {
+    const node = this.#find(from)
+    if (!node) throw errnoError('ENOENT', 'link', from)
+    if (node.kind === 'folder') throw errnoError('EPERM', 'link', from)
+    const target = this.#place(to, 'link')
+    if (target.folder.entries.has(target.name)) throw errnoError('EEXIST', 'link', to)
+    this.beginOrThrow({ kind: 'link', path: node.path, to: target.folder.pathOf(target.name) })
+    this.disk.addName(node, target)
+  }
+
   removeSync(path: string): void {
     const place = this.#place(path, 'unlink')
     const node = place.folder.entries.get(place.name)
@@ -122,6 +132,13 @@ export class ForgetfulFiles extends WatchedOperations implements Files {
     if (node.kind === 'folder') throw errnoError('EISDIR', 'unlink', path)
     this.beginOrThrow({ kind: 'remove', path: node.path })
     this.disk.changeName(node, place, undefined)
+  }
+
+  removeFolderSync(folder: string): void {
+    const node = this.#folder(folder, 'rmdir')
+    if (node.entries.size > 0) throw errnoError('ENOTEMPTY', 'rmdir', folder)
+    this.beginOrThrow({ kind: 'removeFolder', path: node.path })
+    this.disk.changeName(node, this.#place(folder, 'rmdir'), undefined)
   }
 
   syncDirectorySync(folder: string): void {

@@ -1,7 +1,7 @@
 import { crc32, TidemarkError } from '../base/index.ts'
 import type { Codec } from './codec.ts'
 import type { Entry } from './commit-log.ts'
-import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader, TYPE_LOST } from './entry-format.ts'
 import type { Segment } from './segment.ts'
 
 /** How far a reader has come in a segment. */
@@ -64,7 +64,7 @@ export function decodeEntries<E>(
     if (end > chunk.length) return ENTRY_HEADER_BYTES + length
     const offset = cursor.offset
     // What is only passed over need not be whole: damage hurts whoever asks for it, and nobody else.
-    const isWanted = offset + count > from
+    const isWanted = offset + count > from && header.type !== TYPE_LOST
     if (isWanted && crc32(chunk, start, end) !== header.dataCrc) {
       throw corruptEntry(cursor, 'data checksum')
     }

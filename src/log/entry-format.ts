@@ -33,6 +33,8 @@ const FLAG_MORE = 1
 export const TYPE_INVALID = 0
 /** Plain data. 1 to 127 are the system's. */
 export const TYPE_DATA = 1
+/** Stands for offsets that a repair has given up: its count says how many. Readers pass it. */
+export const TYPE_LOST = 127
 /** The first of the types that are the user's: 128 to 255. */
 export const TYPE_USER_MIN = 128
 export const TYPE_MAX = 255

@@ -16,8 +16,10 @@ import {
   frameCrc,
   frameLength,
   SNAPSHOT_HEADER_BYTES,
+  SNAPSHOT_VERSION,
   snapshotHeaderCrc,
 } from './snapshot-format.ts'
+import { unsupportedVersion } from './version.ts'
 
 const SNAPSHOT_NAME = /^(\d{20})\.snapshot$/
 
@@ -222,11 +224,7 @@ export async function* readFrames(
   const result = decodeSnapshotHeader(header.subarray(0, await file.read(header, 0)))
   if ('problem' in result) {
     if (result.version === undefined) throw corrupt(path, 0, result.problem)
-    throw new TidemarkError(
-      'UNSUPPORTED_VERSION',
-      `the snapshot ${path} has version ${result.version}, which this release does not know; use a newer release`,
-      { file: path },
-    )
+    throw unsupportedVersion(`the snapshot ${path}`, path, result.version, SNAPSHOT_VERSION)
   }
   if (result.offset !== offset) throw corrupt(path, 0, `it is for offset ${result.offset}`)
   let position = SNAPSHOT_HEADER_BYTES

@@ -1,3 +1,4 @@
+export { type BackupOptions, type BackupReport, backupLog } from './backup.ts'
 export { bytes, type Codec, type InputOf, json, text } from './codec.ts'
 export type {
   AppendedRange,
@@ -10,6 +11,8 @@ export type {
 } from './commit-log.ts'
 export type { CursorOptions, CursorReadOptions, CursorStart, DurableCursor } from './cursor.ts'
 export type { CursorInfo, Cursors } from './cursors.ts'
+export { type DeleteOptions, type DeleteReport, deleteLog } from './delete.ts'
+export { type DumpOptions, type DumpRecord, dumpLog } from './dump.ts'
 export type {
   DamageEvent,
   LogEvents,
@@ -26,6 +29,8 @@ export { Log } from './log.ts'
 export type { LogMetrics } from './meter.ts'
 export type { LogOptions, Retention, SyncPolicy } from './options.ts'
 export type { DamagedRange } from './recovery.ts'
+export { type RepairOptions, type RepairReport, repairLog } from './repair.ts'
+export type { OffsetRange } from './repair-plan.ts'
 export type { Replica, StoredEntry } from './replica.ts'
 export type { ReplicaEntry } from './replica-entry.ts'
 export type { Damage as DamageReport } from './segment-chain.ts'

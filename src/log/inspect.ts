@@ -5,8 +5,8 @@ import { checkFolderName } from './io-error.ts'
 import { Log } from './log.ts'
 import { readMeta } from './meta-file.ts'
 import { logSettings } from './options.ts'
+import { storeSize } from './outline.ts'
 import { findLog } from './recovery.ts'
-import { storeSize } from './survey.ts'
 
 export interface LogInfo {
   readonly folder: string

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import { type BackupOptions, type BackupReport, backupView } from './backup.ts'
 import { bytes, type Codec, type InputOf } from './codec.ts'
 import type {
   AppendedRange,
@@ -251,6 +252,15 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   async flush(): Promise<void> {
     await this.#writable().flush()
     await this.#cursors.flush()
+  }
+
+  /**
+   * Makes a backup in the new folder `to`: a log of its own, closed, with every entry that is below the
+   * high-water mark now, and perhaps some more. Appends and trims may go on. Rejects like `backupLog`.
+   */
+  async backup(to: string, options: BackupOptions = {}): Promise<BackupReport> {
+    this.#checkReadable()
+    return backupView(this.#view, to, options)
   }
 
   /**

@@ -24,7 +24,7 @@ export interface Marks {
   readonly synced: number
   /** Readers in other processes may see every entry below. */
   readonly highWaterMark: number
-  /** {@link writerStamp} of the writer that wrote this. */
+  /** {@link writerStamp} of the writer that wrote this; 0 if it was no writer, but a backup or a repair. */
   readonly writer: number
 }
 

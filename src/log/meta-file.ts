@@ -1,10 +1,12 @@
 import { join } from 'node:path'
-import { TidemarkError } from '../base/index.ts'
+import type { TidemarkError } from '../base/index.ts'
 import type { Files } from '../io/index.ts'
 import { readWholeSync, replaceFile } from './file-steps.ts'
 import { decodeMeta, encodeMeta, META_BYTES, type Meta, type MetaResult } from './meta-format.ts'
 import { META_NAME } from './names.ts'
+import { FORMAT_VERSION } from './segment-format.ts'
 import type { Steps } from './steps.ts'
+import { unsupportedVersion } from './version.ts'
 import type { WriterState } from './writer-state.ts'
 
 /** What the meta file says, or what is wrong with it; undefined if there is none. */
@@ -16,11 +18,7 @@ export function readMeta(files: Files, folder: string): MetaResult | undefined {
 }
 
 export function newerVersion(folder: string, version: number): TidemarkError {
-  return new TidemarkError(
-    'UNSUPPORTED_VERSION',
-    `the log ${folder} has format version ${version}, which this release does not know; use a newer release`,
-    { file: META_NAME },
-  )
+  return unsupportedVersion(`the log ${folder}`, META_NAME, version, FORMAT_VERSION)
 }
 
 export function* writeMeta(files: Files, folder: string, meta: Meta): Steps {

@@ -4,6 +4,12 @@ export const META_NAME = 'meta'
 export const MARKS_NAME = 'marks'
 export const LOCK_NAME = 'lock'
 export const SNAPSHOT_FOLDER = 'snapshots'
+/** While it is there, a repair has been decided on and not been finished. */
+export const REPAIR_NAME = 'repair'
+/** While it is there, the log is being deleted. */
+export const DELETION_NAME = 'deletion'
+/** What a repair has replaced is kept under a name that ends so. */
+export const BROKEN_SUFFIX = '.broken'
 export const CURSOR_FOLDER = 'cursors'
 export const CURSOR_SUFFIX = '.cursor'
 /** New files are built under a name that ends so; what still has it after a crash is rubbish. */
@@ -38,7 +44,7 @@ export function indexName(base: number, id: number): string {
 export function isOurTemporary(name: string): boolean {
   if (!name.endsWith(TEMPORARY_SUFFIX)) return false
   const made = name.slice(0, -TEMPORARY_SUFFIX.length)
-  return made === META_NAME || parseSegmentName(made) !== undefined
+  return [META_NAME, MARKS_NAME, REPAIR_NAME].includes(made) || parseSegmentName(made) !== undefined
 }
 
 /** What a file name says, or undefined if it is not that of a segment's file. */

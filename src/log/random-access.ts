@@ -2,7 +2,13 @@ import { TidemarkError } from '../base/index.ts'
 import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
-import { ENTRY_HEADER_BYTES, EntryHeader, entryCount, entryLength } from './entry-format.ts'
+import {
+  ENTRY_HEADER_BYTES,
+  EntryHeader,
+  entryCount,
+  entryLength,
+  TYPE_LOST,
+} from './entry-format.ts'
 import { ioError, withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
@@ -113,7 +119,7 @@ export class RandomAccess<T> {
     point: number,
     span: Buffer,
     wanted: number,
-  ): Entry<T> {
+  ): Entry<T> | undefined {
     let at = 0
     let offset = segment.base + index.lsnAt(point)
     for (;;) {
@@ -133,7 +139,7 @@ export class RandomAccess<T> {
     point: number,
     span: Buffer,
     wanted: number,
-  ): Entry<T> {
+  ): Entry<T> | undefined {
     const { base, id } = segment
     let at = 0
     let offset = base + index.lsnAt(point)
@@ -150,8 +156,9 @@ export class RandomAccess<T> {
   }
 
   /** The entry whose header was just read. */
-  #entryAt(span: Buffer, at: number, offset: number): Entry<T> {
+  #entryAt(span: Buffer, at: number, offset: number): Entry<T> | undefined {
     const { term, type, timestamp, count, length } = header
+    if (type === TYPE_LOST) return undefined
     const start = at + ENTRY_HEADER_BYTES
     const data = this.#copies ? copyOf(span, start, length) : span.subarray(start, start + length)
     return { offset, term, type, timestamp, count, data: this.#codec.decode(data) }

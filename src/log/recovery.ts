@@ -8,12 +8,12 @@ import type { Recovered } from './meter.ts'
 import { META_NAME } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
+import { lowMarks, type Outline, readOutline, storeSize } from './outline.ts'
 import { createSegment } from './roll.ts'
 import type { Segment } from './segment.ts'
 import { damageError, readChain } from './segment-chain.ts'
 import { ReadStep, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
-import { lowMarks, type Survey, storeSize, surveyFolder } from './survey.ts'
 import { examineTail, type Tail } from './tail.ts'
 import { tornBytes } from './torn-bytes.ts'
 import { removeDead } from './trim.ts'
@@ -35,7 +35,7 @@ const REWRITE_BYTES = MIB
 const NOTHING_RECOVERED: Recovered = { recoveredBytes: 0, tornBytes: 0 }
 
 /** What a folder holds, before anything in it is changed. */
-export interface Found extends Survey {
+export interface Found extends Outline {
   /** The highest offset that is proven to have been synced. */
   readonly proven: number
 }
@@ -45,16 +45,16 @@ export interface Found extends Survey {
  * Throws CORRUPT if the meta file or a whole segment is missing or damaged.
  */
 export function findLog(settings: LogSettings, folder: string): Found | undefined {
-  const survey = surveyFolder(settings.files, folder)
-  if (!survey) return undefined
-  const [problem] = survey.problems
+  const outline = readOutline(settings.files, folder)
+  if (!outline) return undefined
+  const [problem] = outline.problems
   if (problem) throw damageError(folder, problem)
-  const { meta, marks, chain } = survey
+  const { meta, marks, chain } = outline
   const { base } = chain.segments.at(-1)!
   // A trim syncs what it keeps before it raises the low-water mark.
-  const low = lowMarks(survey).lowWaterMark
+  const low = lowMarks(outline).lowWaterMark
   const proven = Math.max(marks?.synced ?? 0, meta.clean?.endOffset ?? 0, base, low)
-  return { ...survey, proven }
+  return { ...outline, proven }
 }
 
 /** Opens the log of a folder for writing: creates it, or brings it back to a sound state. */

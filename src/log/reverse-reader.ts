@@ -37,12 +37,15 @@ export class ReverseReader<E extends { readonly offset: number }> implements Bat
 
   async nextBatch(): Promise<E[] | undefined> {
     if (this.#to < 0) await this.#begin()
-    this.#options.signal?.throwIfAborted()
-    if (this.#to <= this.#from) return undefined
-    checkNotTrimmed(this.#view, this.#from)
-    const entries = await this.#readBefore(this.#to)
-    this.#to = entries[0]?.offset ?? this.#from
-    return entries.reverse()
+    for (;;) {
+      this.#options.signal?.throwIfAborted()
+      if (this.#to <= this.#from) return undefined
+      checkNotTrimmed(this.#view, this.#from)
+      const { entries, start } = await this.#readBefore(this.#to)
+      // A stretch that a repair has given up delivers nothing.
+      this.#to = entries[0]?.offset ?? start
+      if (entries.length > 0) return entries.reverse()
+    }
   }
 
   release(): void {}
@@ -57,15 +60,16 @@ export class ReverseReader<E extends { readonly offset: number }> implements Bat
     this.#to = Math.min(to, this.#view.highWaterMark)
   }
 
-  /** The entries of the last stretch before `end`, in order. */
-  async #readBefore(end: number): Promise<E[]> {
+  /** The entries of the last stretch before `end`, in order, and the offset at which it begins. */
+  async #readBefore(end: number): Promise<{ entries: E[]; start: number }> {
     const { segments, files } = this.#view
     const segment = segments[segmentAt(segments, end - 1)]!
     const index = await finish(files.index(segment))
     for (;;) {
       const stretch = this.#stretchBefore(segment, index, end)
       try {
-        return await this.#read(segment, stretch.first, stretch.stop, end)
+        const entries = await this.#read(segment, stretch.first, stretch.stop, end)
+        return { entries, start: stretch.first.offset }
       } catch (error) {
         // What lies behind the damage is delivered first: from one index point at a time.
         if (stretch.isSingle) throw error

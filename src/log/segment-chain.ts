@@ -3,7 +3,13 @@ import { TidemarkError } from '../base/index.ts'
 import type { Files } from '../io/index.ts'
 import { isOurTemporary, parseSegmentName, storeName } from './names.ts'
 import { Segment } from './segment.ts'
-import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './segment-format.ts'
+import {
+  decodeSegmentHeader,
+  FORMAT_VERSION,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+} from './segment-format.ts'
+import { unsupportedVersion } from './version.ts'
 
 /** Something in a log's folder that cannot be as a sound log leaves it. */
 export interface Damage {
@@ -34,7 +40,7 @@ export interface Chain {
   readonly damage: Damage[]
 }
 
-interface FoundStore {
+export interface FoundStore {
   readonly header: SegmentHeader
   readonly size: number
 }
@@ -119,7 +125,7 @@ function hex(id: number): string {
   return id.toString(16).padStart(8, '0')
 }
 
-function readStoreHeader(
+export function readStoreHeader(
   files: Files,
   folder: string,
   name: string,
@@ -143,11 +149,7 @@ function readStoreHeader(
     return { file: name, position: 0, offset: base, endOffset: undefined, problem }
   }
   if (result.version !== undefined) {
-    throw new TidemarkError(
-      'UNSUPPORTED_VERSION',
-      `${join(folder, name)} has format version ${result.version}, which this release does not know; use a newer release`,
-      { file: name },
-    )
+    throw unsupportedVersion(join(folder, name), name, result.version, FORMAT_VERSION)
   }
   return { file: name, position: 0, offset: base, endOffset: undefined, problem: result.problem }
 }

@@ -7,7 +7,7 @@ import { crc32, getU16, getU32, getU64, setU16, setU32, setU64 } from '../base/i
 export const SNAPSHOT_HEADER_BYTES = 24
 export const FRAME_HEADER_BYTES = 8
 export const FRAME_DATA_BYTES_MAX = 1024 * 1024
-const SNAPSHOT_VERSION = 1
+export const SNAPSHOT_VERSION = 1
 /** "TMSN" as it lies in the file. */
 const MAGIC = 0x4e534d54
 

@@ -7,12 +7,12 @@ import { type Marks, writerStamp } from './marks-format.ts'
 import { readMarks } from './marks-publisher.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
+import { lowMarks, storeSize } from './outline.ts'
 import { type Found, findLog } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { type ScanStart, scanEntries, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
-import { lowMarks, storeSize } from './survey.ts'
 import { examineTail } from './tail.ts'
 
 /** A file can vanish between its listing and its opening, when the writer trims. */

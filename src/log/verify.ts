@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
+import { type EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { writerOf } from './folder-lock.ts'
 import { listSnapshots, readFrames } from './folder-snapshots.ts'
 import { checkIndexFile } from './index-check.ts'
@@ -8,11 +9,11 @@ import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
+import { lowMarks, type Outline, readOutline, storeSize } from './outline.ts'
 import type { Segment } from './segment.ts'
 import type { Damage } from './segment-chain.ts'
 import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
-import { lowMarks, type Survey, storeSize, surveyFolder } from './survey.ts'
 import { examineTail } from './tail.ts'
 import { tornBytes } from './torn-bytes.ts'
 
@@ -48,9 +49,27 @@ class Findings {
   bytes = 0
   tornBytes = 0
   endOffset = 0
+  /** Ranges that a repair has given up. */
+  readonly #lost: { readonly offset: number; endOffset: number }[] = []
 
   add(file: string, position: number, offset: number, problem: string, endOffset?: number): void {
     this.damage.push({ file, position, offset, endOffset, problem })
+  }
+
+  noteLost(segment: Segment, header: EntryHeader): void {
+    const offset = segment.base + header.lsn
+    const before = this.#lost.at(-1)
+    if (before?.endOffset === offset) before.endOffset += header.count
+    else this.#lost.push({ offset, endOffset: offset + header.count })
+  }
+
+  allNotes(): string[] {
+    const lost = this.#lost.map(({ offset, endOffset }) => {
+      const isOne = endOffset === offset + 1
+      const which = isOne ? `offset ${offset} was` : `offsets ${offset} to ${endOffset - 1} were`
+      return `${which} lost, and given up by a repair`
+    })
+    return [...this.notes, ...lost]
   }
 }
 
@@ -79,10 +98,10 @@ async function verifyFolder(
 ): Promise<VerifyReport> {
   const lives = writerOf(files, path) !== undefined
   const findings = new Findings()
-  const survey = readFolder(files, path, findings)
-  const { meta, marks, chain } = survey
+  const outline = readFolder(files, path, findings)
+  const { meta, marks, chain } = outline
   const active = chain.segments.at(-1)
-  const { lowWaterMark } = lowMarks(survey)
+  const { lowWaterMark } = lowMarks(outline)
   const totalBytes = chain.segments.reduce((sum, segment) => sum + storeSize({ files }, segment), 0)
   for (const segment of chain.segments) {
     options.signal?.throwIfAborted()
@@ -108,9 +127,9 @@ async function verifyFolder(
   return {
     sound: findings.damage.length === 0,
     damage: findings.damage,
-    notes: findings.notes,
+    notes: findings.allNotes(),
     lowWaterMark,
-    highWaterMark: highWaterMarkOf(survey, lives, findings.endOffset),
+    highWaterMark: highWaterMarkOf(outline, lives, findings.endOffset),
     entries: findings.entries,
     bytes: findings.bytes,
     segments: chain.segments.length,
@@ -119,23 +138,23 @@ async function verifyFolder(
 }
 
 /** What may be shown: by the marks while a writer lives or a host decides it, else all that is sound. */
-function highWaterMarkOf(survey: Survey, lives: boolean, end: number): number {
-  const { meta, marks } = survey
+function highWaterMarkOf(outline: Outline, lives: boolean, end: number): number {
+  const { meta, marks } = outline
   const marked = Math.max(marks?.highWaterMark ?? 0, meta.clean?.highWaterMark ?? 0)
   if (!lives && !meta.isReplica) return end
-  return Math.max(lowMarks(survey).lowWaterMark, Math.min(marked, end))
+  return Math.max(lowMarks(outline).lowWaterMark, Math.min(marked, end))
 }
 
-function readFolder(files: Files, path: string, findings: Findings): Survey {
-  const survey = files.existsSync(path) ? surveyFolder(files, path) : undefined
-  if (!survey) throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
-  const { chain, problems, isHalfCreated } = survey
+function readFolder(files: Files, path: string, findings: Findings): Outline {
+  const outline = files.existsSync(path) ? readOutline(files, path) : undefined
+  if (!outline) throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
+  const { chain, problems, isHalfCreated } = outline
   findings.damage.push(...problems)
   if (isHalfCreated) findings.notes.push('the log was being created when its writer ended')
   if (chain.dead.length > 0) {
     findings.notes.push(`left over, and removed by the next writer: ${chain.dead.join(', ')}`)
   }
-  return survey
+  return outline
 }
 
 /** Reads every snapshot to its end: each frame's checksum continues the one before. */
@@ -191,7 +210,8 @@ async function verifyRange(
     const scan = await finish(
       scanEntries(file, segment, start, limit, (header) => {
         offset = segment.base + header.lsn + header.count
-        findings.entries += header.count
+        if (header.type === TYPE_LOST) findings.noteLost(segment, header)
+        else findings.entries += header.count
         return offset < end
       }),
     )
@@ -233,6 +253,7 @@ async function verifyActive(
     hurt += Math.min(range.endOffset, tail.endOffset) - Math.min(range.offset, tail.endOffset)
   }
   findings.entries += tail.endOffset - segment.base - hurt
+  await noteLost(file, segment, tail.endPosition, findings)
   findings.endOffset = Math.max(tail.endOffset, tail.damage.at(-1)?.endOffset ?? 0)
   // Behind damage nothing can be called torn.
   if (tail.damage.length > 0) return
@@ -240,5 +261,22 @@ async function verifyActive(
   if (findings.tornBytes === 0) return
   findings.notes.push(
     `${segment.name} has ${findings.tornBytes} bytes behind offset ${tail.endOffset} that no append was promised; the next writer cuts them off`,
+  )
+}
+
+/** The examination of a tail counts offsets and does not look at types. */
+async function noteLost(
+  file: File,
+  segment: Segment,
+  limit: number,
+  findings: Findings,
+): Promise<void> {
+  await finish(
+    scanEntries(file, segment, segmentStart(segment), limit, (header) => {
+      if (header.type !== TYPE_LOST) return true
+      findings.noteLost(segment, header)
+      findings.entries -= header.count
+      return true
+    }),
   )
 }

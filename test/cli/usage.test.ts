@@ -3,7 +3,20 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { tidemark } from './tidemark.js'
 
-const COMMANDS = ['append', 'cat', 'info', 'verify', 'demo']
+const COMMANDS = [
+  'append',
+  'cat',
+  'info',
+  'verify',
+  'repair',
+  'trim',
+  'dump',
+  'backup',
+  'delete',
+  'bench',
+  'demo',
+  'completion',
+]
 
 async function refused(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await tidemark(args)
@@ -36,11 +49,13 @@ describe('tidemark', () => {
   it('knows its version', async () => {
     const path = new URL(import.meta.resolve('tidemark/package.json'))
     const { version } = JSON.parse(readFileSync(path, 'utf8'))
-    assert.equal((await tidemark(['--version'])).stdout.toString(), `tidemark ${version}\n`)
+    for (const word of ['--version', '-v']) {
+      assert.equal((await tidemark([word])).stdout.toString(), `tidemark ${version}\n`)
+    }
   })
 
   it('refuses unknown commands and options, and names the nearest', async () => {
-    assert.match(await refused(), /give a command: append, cat, info, verify, demo/)
+    assert.match(await refused(), /give a command: append, cat, info, verify, repair/)
     assert.match(await refused('verfiy', 'x'), /no command "verfiy"; did you mean verify\?/)
     assert.match(await refused('app', 'x'), /did you mean append\?/)
     assert.match(await refused('xyzzy'), /there is append, cat, info/)

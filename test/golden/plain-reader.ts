@@ -198,7 +198,9 @@ export function readPlainly(contents: Contents): PlainLog {
   const snapshots = [...contents]
     .filter(([name]) => name.startsWith('snapshots/'))
     .map(([name, bytes]) => readSnapshot(name, Buffer.from(bytes)))
-  const kept = entries.filter((entry) => entry.offset + entry.count > lowWaterMark)
+  // Type 127: what a repair has given up.
+  const sound = entries.filter(({ type }) => type !== 127)
+  const kept = sound.filter((entry) => entry.offset + entry.count > lowWaterMark)
   const isReplica = (meta.readUInt16LE(6) & 2) !== 0
   const committed = Math.max(lowWaterMark, isClean ? u64(meta, 46) : u64(marks, 16))
   const highWaterMark = isReplica ? Math.min(committed, end) : end

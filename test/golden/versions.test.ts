@@ -3,7 +3,18 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { inspectLog, Log, TidemarkError, verifyLog } from 'tidemark'
+import {
+  backupLog,
+  type DumpRecord,
+  deleteLog,
+  dumpLog,
+  inspectLog,
+  Log,
+  repairLog,
+  TidemarkError,
+  verifyLog,
+} from 'tidemark'
+import { crc32 } from '#dist/base/index.js'
 import type { ForgetfulFiles } from '#dist/io/index.js'
 import { dump, readFolder, writeFolder } from './dump.ts'
 import { kindOf, resealFile } from './reseal.ts'
@@ -30,7 +41,7 @@ function expectUnsupported(error: unknown, name: RegExp): true {
   assert.ok(error instanceof TidemarkError, `not a TidemarkError: ${error}`)
   assert.equal(error.code, 'UNSUPPORTED_VERSION', error.message)
   assert.match(error.details.file ?? '', name)
-  assert.match(error.message, /version 2/)
+  assert.match(error.message, /format version 2\b.*knows versions up to 1\b/)
   return true
 }
 
@@ -55,6 +66,30 @@ for (const [what, name] of [
       for (const look of [verifyLog, inspectLog]) {
         await assert.rejects(look(FOLDER, { files }), (error) => expectUnsupported(error, name))
       }
+    })
+
+    it('is refused by name by a repair and a backup, and left alone', async () => {
+      const files = await newer((each) => name.test(each))
+      const before = dump(readFolder(files, FOLDER))
+      for (const skip of [false, true]) {
+        const repair = repairLog(FOLDER, { files, skip })
+        await assert.rejects(repair, (error) => expectUnsupported(error, name))
+      }
+      const backup = backupLog(FOLDER, '/copy', { files })
+      await assert.rejects(backup, (error) => expectUnsupported(error, name))
+      assert.equal(files.existsSync('/copy'), false)
+      assert.equal(dump(readFolder(files, FOLDER)), before)
+    })
+
+    it('is named by a dump, and deleted by a deletion', async () => {
+      const files = await newer((each) => name.test(each))
+      const records: DumpRecord[] = []
+      for await (const record of dumpLog(FOLDER, { files })) records.push(record)
+      const problems = records.flatMap((one) => ('problem' in one ? [one.problem] : []))
+      assert.ok(problems.length > 0)
+      for (const problem of problems) assert.equal(problem, 'format version 2')
+      await deleteLog(FOLDER, { files })
+      assert.equal(files.existsSync(FOLDER), false)
     })
   })
 }
@@ -91,5 +126,33 @@ describe('a snapshot of version 2', () => {
     }
     await assert.rejects(reading, (error) => expectUnsupported(error, /\.snapshot$/))
     await log.close()
+  })
+})
+
+describe('a marks file of another format', () => {
+  it('is ignored, as its meta file is what refuses the log', async () => {
+    const { files, contents } = await closedLog()
+    const bytes = readFolder(files, FOLDER)
+    bytes.get('marks')![0]! ^= 1
+    resealFile('marks', bytes.get('marks')!)
+    const log = await Log.open(FOLDER, { files: writeFolder(bytes, FOLDER), mode: 'read' })
+    const last = contents.entries.at(-1)!
+    assert.equal(log.highWaterMark, last.offset + last.count)
+    await log.close()
+  })
+})
+
+describe('an unfinished repair of version 2', () => {
+  it('is refused by name by the next repair, and is no log for anybody else', async () => {
+    const { files } = await closedLog()
+    const line = Buffer.from(JSON.stringify({ version: 2 }))
+    const sum = crc32(line, 0, line.length).toString(16).padStart(8, '0')
+    const contents = readFolder(files, FOLDER)
+    contents.set('repair', Buffer.from(`${line}\n${sum}\n`))
+    const changed = writeFolder(contents, FOLDER)
+    const repair = repairLog(FOLDER, { files: changed })
+    await assert.rejects(repair, (error) => expectUnsupported(error, /^repair$/))
+    const opening = Log.open(FOLDER, { files: changed })
+    await assert.rejects(opening, { code: 'CORRUPT' })
   })
 })

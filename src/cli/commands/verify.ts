@@ -2,35 +2,7 @@ import { type VerifyReport, verifyLog } from '../../log/index.ts'
 import type { Arguments } from '../arguments.ts'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { counted, size } from '../format.ts'
-import type { Output } from '../output.ts'
-
-/** Quick work shows no progress. */
-const PROGRESS_AFTER_MS = 1000
-const PROGRESS_EVERY_MS = 100
-
-/** One line on a terminal that says how far it is; silent anywhere else. */
-class Progress {
-  readonly #err: Output
-  #nextAt = performance.now() + PROGRESS_AFTER_MS
-  #isShown = false
-
-  constructor(err: Output) {
-    this.#err = err
-  }
-
-  show(bytes: number, totalBytes: number): void {
-    const now = performance.now()
-    if (!this.#err.isTerminal || now < this.#nextAt) return
-    this.#nextAt = now + PROGRESS_EVERY_MS
-    this.#isShown = true
-    const percent = Math.floor((bytes / Math.max(totalBytes, 1)) * 100)
-    this.#err.write(`\r\x1b[Kverified ${size(bytes)} of ${size(totalBytes)}, ${percent} %`)
-  }
-
-  clear(): void {
-    if (this.#isShown) this.#err.write('\r\x1b[K')
-  }
-}
+import { Progress } from '../progress.ts'
 
 function isSegmentFile(name: string): boolean {
   return name.endsWith('.store') || name.endsWith('.index')
@@ -53,7 +25,7 @@ function asText(report: VerifyReport): string {
 
 async function run(args: Arguments, context: Context): Promise<number> {
   const { out, err, interrupted } = context
-  const progress = new Progress(err)
+  const progress = new Progress(err, 'verified')
   try {
     const report = await verifyLog(args.positional('log'), {
       signal: interrupted,

@@ -8,9 +8,10 @@ import { MARKS_NAME, META_NAME } from './names.ts'
 import type { Segment } from './segment.ts'
 import { type Chain, type Damage, readChain } from './segment-chain.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import { refuseUnfinished } from './unfinished.ts'
 
 /** What a log's folder says of itself, before any entry is read. */
-export interface Survey {
+export interface Outline {
   readonly meta: Meta
   readonly marks: Marks | undefined
   readonly chain: Chain
@@ -24,9 +25,11 @@ const FRESH_META: Meta = { lowWaterMark: 0, lowTerm: 0, isReplica: false, clean:
 
 /**
  * Reads the marks, the meta file and the chain of segments. Undefined if there is no log in the
- * folder. Throws UNSUPPORTED_VERSION; all else that is wrong is in `problems`.
+ * folder. Throws UNSUPPORTED_VERSION, and NOT_FOUND or CORRUPT where a deletion or a repair was interrupted; all
+ * else that is wrong is in `problems`.
  */
-export function surveyFolder(files: Files, folder: string): Survey | undefined {
+export function readOutline(files: Files, folder: string): Outline | undefined {
+  refuseUnfinished(files, folder)
   // Order matters: what the marks speak of is in the folder when the folder is listed after them.
   const marks = readMarks(files, folder)
   const result = readMeta(files, folder)
@@ -50,7 +53,7 @@ export function surveyFolder(files: Files, folder: string): Survey | undefined {
 }
 
 /** A log is created segment first, meta file last; a crash in between leaves one empty segment. */
-function isHalfMade(files: Files, chain: Chain): boolean {
+export function isHalfMade(files: Files, chain: Chain): boolean {
   const [first] = chain.segments
   if (!first || chain.segments.length !== 1 || chain.damage.length > 0) return false
   return first.header.sequence === 0 && storeSize({ files }, first) === SEGMENT_HEADER_BYTES
