@@ -1,4 +1,4 @@
-import { crc32, TidemarkError } from '../base/index.ts'
+import { crc32OfView, TidemarkError, viewOf } from '../base/index.ts'
 import { returnBuffer, takeBuffer } from './buffer-pool.ts'
 import {
   ENTRY_HEADER_BYTES,
@@ -30,6 +30,7 @@ interface Batch {
  */
 export class Group {
   #bytes: Buffer
+  #view: DataView
   #length = 0
   readonly #batches: Batch[] = []
   /** The offset of its first entry, promised before the group is written. */
@@ -40,6 +41,7 @@ export class Group {
   constructor(firstOffset: number) {
     this.firstOffset = firstOffset
     this.#bytes = takeBuffer()
+    this.#view = viewOf(this.#bytes)
   }
 
   /** Bytes of the entries in the group. */
@@ -95,8 +97,8 @@ export class Group {
       typeof data === 'string'
         ? this.#copyString(data, from, maxEntryBytes)
         : this.#copyBytes(data, from, maxEntryBytes)
-    const dataCrc = bornCrc ?? crc32(this.#bytes, from, from + length)
-    writeEntryFields(this.#bytes, at, kind, length, dataCrc, more)
+    const dataCrc = bornCrc ?? crc32OfView(this.#view, from, from + length)
+    writeEntryFields(this.#view, at, kind, length, dataCrc, more)
     this.#length = from + length
   }
 
@@ -130,7 +132,7 @@ export class Group {
     end: number,
     place: { readonly salt: number; readonly lsn: number; readonly witness: number },
   ): void {
-    const b = this.#bytes
+    const b = this.#view
     let { lsn } = place
     let at = start
     while (at < end) {
@@ -142,7 +144,7 @@ export class Group {
 
   /** Notes the entries in `[start, end)`, which have been written from `position` on, in the index. */
   note(start: number, end: number, lsnOfFirst: number, position: number, index: OffsetIndex): void {
-    const b = this.#bytes
+    const b = this.#view
     let lsn = lsnOfFirst
     let at = start
     while (at < end) {
@@ -172,6 +174,7 @@ export class Group {
     const bytes = Buffer.allocUnsafeSlow(Math.max(capacity, this.#bytes.length * 2))
     bytes.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = bytes
+    this.#view = viewOf(bytes)
   }
 }
 

@@ -1,4 +1,4 @@
-import { TidemarkError } from '../base/index.ts'
+import { TidemarkError, viewOf } from '../base/index.ts'
 import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
@@ -110,7 +110,7 @@ export class RandomAccess<T> {
     let at = 0
     let offset = base + index.lsnAt(point)
     for (;;) {
-      if (!header.read(span, at, id) || base + header.lsn !== offset) {
+      if (!header.read(viewOf(span), at, id) || base + header.lsn !== offset) {
         const cursor = { segment, offset, position: index.positionAt(point) + at, term: 0 }
         throw corruptEntry(cursor, 'entry header checksum')
       }

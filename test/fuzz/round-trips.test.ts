@@ -4,7 +4,15 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc, { type Arbitrary } from 'fast-check'
-import { crc32, crc32Sliced, OFFSET_MAX, TERM_MAX, TIMESTAMP_MS_MAX } from '#dist/base/index.js'
+import {
+  crc32,
+  crc32OfView,
+  crc32Sliced,
+  OFFSET_MAX,
+  TERM_MAX,
+  TIMESTAMP_MS_MAX,
+  viewOf,
+} from '#dist/base/index.js'
 import { EntryHeader, sealEntryHeader, writeEntryFields } from '#dist/log/entry-format.js'
 import { decodeIndex, encodeIndex } from '#dist/log/index-format.js'
 import { decodeMarks, encodeMarks } from '#dist/log/marks-format.js'
@@ -42,8 +50,10 @@ it('a checksum goes on from another, as that of zlib does', () => {
     const middle = Math.min(cut, b.length)
     const whole = crc32(b, 0, b.length, salt)
     assert.equal(crc32(b, middle, b.length, crc32(b, 0, middle, salt)), whole)
-    assert.equal(whole, zlibCrc32(b, salt))
-    assert.equal(crc32Sliced(b, 0, b.length, salt), whole)
+    // For no bytes at all zlib may forget the seed.
+    if (b.length > 0) assert.equal(whole, zlibCrc32(b, salt))
+    assert.equal(crc32Sliced(viewOf(b), 0, b.length, salt), whole)
+    assert.equal(crc32OfView(viewOf(b), 0, b.length, salt), whole)
   })
   check(property)
 })
@@ -88,7 +98,7 @@ it('the header of an entry', () => {
       fc.boolean(),
       (of, { lsn, below, salt, at }, length, dataCrc, more) => {
         const witness = Math.min(below, lsn)
-        const b = new Uint8Array(at + 40)
+        const b = viewOf(new Uint8Array(at + 40))
         writeEntryFields(b, at, of, length, dataCrc, more)
         sealEntryHeader(b, at, lsn, witness, salt)
         const header = new EntryHeader()
