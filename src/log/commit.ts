@@ -1,6 +1,5 @@
 import {
   InvariantError,
-  invariant,
   SEGMENT_BYTES_MAX,
   SEGMENT_OFFSETS_MAX,
   TidemarkError,
@@ -100,7 +99,9 @@ function* writePart(w: WriterState, group: Group, from: number, to: number): Ste
   const end = group.batchEnd(to - 1)
   const position = active.endPosition
   const span = group.batchEndOffset(to - 1) - active.base
-  invariant(span <= SEGMENT_OFFSETS_MAX, `${active.name} would span ${span} offsets`)
+  if (span > SEGMENT_OFFSETS_MAX) {
+    throw new InvariantError(`${active.name} would span ${span} offsets`)
+  }
   const lsn = active.endOffset - active.base
   const witness = Math.max(0, w.syncedMark - active.base)
   group.seal(start, end, { salt: active.id, lsn, witness })
@@ -117,7 +118,7 @@ function acknowledge(w: WriterState, group: Group, from: number, to: number): vo
   w.forgetRegained()
   if (!w.settings.replica) w.raiseHighWaterMark(w.active.endOffset)
   w.marks.changed()
-  group.settle(from, to)
+  group.resolve(from, to)
 }
 
 /**
@@ -136,7 +137,7 @@ function* fail(w: WriterState, group: Group, done: number, error: unknown): Step
     yield* rollBack(w, error)
     if (w.poison) reason = w.poison
   }
-  group.settle(done, group.batchCount, reason)
+  group.reject(done, reason)
   const waiting = w.pending
   w.pending = undefined
   waiting?.abandon(w.poison ?? reason)

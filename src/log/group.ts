@@ -20,7 +20,10 @@ interface Batch {
   readonly endOffset: number
   /** Term of its entries. */
   readonly term: number
-  readonly settle: (error?: unknown) => void
+  /** What its promise resolves with. */
+  readonly result: unknown
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -102,9 +105,19 @@ export class Group {
     this.#length = from + length
   }
 
-  /** Ends a batch: the entries added since the last end. `settle` is called once, at its fate. */
-  endBatch(endOffset: number, term: number, settle: (error?: unknown) => void): void {
-    this.#batches.push({ end: this.#length, endOffset, term, settle })
+  /**
+   * Ends a batch: the entries added since the last end. At its fate either `resolve` is called with
+   * `result`, or `reject`.
+   */
+  endBatch<R>(
+    endOffset: number,
+    term: number,
+    result: R,
+    resolve: (result: R) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const tell = resolve as (result: unknown) => void
+    this.#batches.push({ end: this.#length, endOffset, term, result, resolve: tell, reject })
   }
 
   /** Forgets the entries of a batch that was not ended. */
@@ -112,15 +125,23 @@ export class Group {
     this.#length = this.batchStart(this.#batches.length)
   }
 
-  /** Settles the batches `[from, to)`: all is well, or `error`. */
-  settle(from: number, to: number, error?: unknown): void {
-    for (let i = from; i < to; i++) this.#batches[i]!.settle(error)
+  /** Tells those of the batches `[from, to)` that all is well. */
+  resolve(from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      const batch = this.#batches[i]!
+      batch.resolve(batch.result)
+    }
+  }
+
+  /** Tells those of the batches from `from` on that they are not in the log. */
+  reject(from: number, error: unknown): void {
+    for (let i = from; i < this.#batches.length; i++) this.#batches[i]!.reject(error)
   }
 
   /** Tells everyone in the group that it will not be written, because of `error`. */
   abandon(error: unknown): void {
     this.isAbandoned = true
-    this.settle(0, this.#batches.length, error)
+    this.reject(0, error)
   }
 
   /**

@@ -1,4 +1,4 @@
-import { invariant } from '../base/index.ts'
+import { InvariantError } from '../base/index.ts'
 import { encodeIndex, type IndexImage } from './index-format.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 
@@ -67,10 +67,10 @@ export class OffsetIndex {
 
   #addPoint(lsn: number, position: number): void {
     const at = this.#count
-    invariant(
-      at === 0 || (lsn > this.#lsns[at - 1]! && position > this.#positions[at - 1]!),
-      `index point ${lsn}@${position} follows ${this.#lsns[at - 1]}@${this.#positions[at - 1]}`,
-    )
+    if (at > 0 && (lsn <= this.#lsns[at - 1]! || position <= this.#positions[at - 1]!)) {
+      const last = `${this.#lsns[at - 1]}@${this.#positions[at - 1]}`
+      throw new InvariantError(`index point ${lsn}@${position} follows ${last}`)
+    }
     if (at === this.#lsns.length) this.#grow()
     this.#lsns[at] = lsn
     this.#positions[at] = position

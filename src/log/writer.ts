@@ -14,7 +14,6 @@ import { syncWritten } from './sync-written.ts'
 import type { WriterState } from './writer-state.ts'
 
 type Data = Uint8Array | string
-type Settle = (error?: unknown) => void
 
 const NO_OPTIONS: AppendOptions = {}
 
@@ -25,6 +24,9 @@ export class Writer {
   /** Bytes of entries that are not yet settled. */
   #waitingBytes = 0
   readonly #enqueueCommit: (group: Group) => void
+  #plain: EntryKind = { type: TYPE_DATA, term: 0, timestamp: 0, count: 1 }
+  /** The turn in which `#plain` was made. */
+  #plainTurn: number | undefined
 
   constructor(w: WriterState) {
     this.#w = w
@@ -49,30 +51,43 @@ export class Writer {
 
   append(data: Data, options: AppendOptions = NO_OPTIONS): Promise<number> {
     return new Promise((resolve, reject) => {
-      const offset = this.#w.nextOffset
-      this.#add([data], options, (error) => (error ? reject(error) : resolve(offset)))
+      this.#addOne(data, options, resolve, reject)
     })
   }
 
   appendBatch(data: readonly Data[], options: AppendOptions = NO_OPTIONS): Promise<AppendedRange> {
     return new Promise((resolve, reject) => {
-      const first = this.#w.nextOffset
-      const last = first + (data.length - 1) * (options.count ?? 1)
-      this.#add(data, options, (error) => (error ? reject(error) : resolve({ first, last })))
+      checkNotEmpty(data)
+      const w = this.#w
+      const kind = this.#kind(options)
+      const first = w.nextOffset
+      const group = this.#openGroup(totalLength(data))
+      this.#fill(group, data.length, (i, more) => {
+        group.add(data[i]!, kind, more, w.settings.maxEntryBytes)
+        w.nextOffset += kind.count
+      })
+      const range = { first, last: w.nextOffset - kind.count }
+      group.endBatch(w.nextOffset, kind.term, range, resolve, reject)
     })
   }
 
   /** Appends and blocks until the entry is safe under the log's policy. */
   appendSync(data: Data, options: AppendOptions = NO_OPTIONS): number {
-    const offset = this.#w.nextOffset
-    let outcome: { error?: unknown } | undefined
-    this.#add([data], options, (error) => {
-      outcome = { error }
-    })
+    let offset: number | undefined
+    let failure: { error: unknown } | undefined
+    this.#addOne(
+      data,
+      options,
+      (result) => {
+        offset = result
+      },
+      (error) => {
+        failure = { error }
+      },
+    )
     this.#w.sequencer.drainSync()
-    if (outcome === undefined || outcome.error) {
-      throw outcome?.error ?? new TidemarkError('IO', 'the append did not finish')
-    }
+    if (failure) throw failure.error
+    if (offset === undefined) throw new TidemarkError('IO', 'the append did not finish')
     return offset
   }
 
@@ -97,29 +112,51 @@ export class Writer {
         last = w.nextOffset
         w.nextOffset += entry.count
       })
-      group.endBatch(w.nextOffset, term, (error) =>
-        error ? reject(error) : resolve({ first, last }),
-      )
+      group.endBatch(w.nextOffset, term, { first, last }, resolve, reject)
     })
   }
 
-  #add(data: readonly Data[], options: AppendOptions, settle: Settle): void {
+  /** Adds a batch of one entry: the way of most appends, with nothing on it that it does not need. */
+  #addOne(
+    data: Data,
+    options: AppendOptions,
+    resolve: (offset: number) => void,
+    reject: (error: unknown) => void,
+  ): void {
     const w = this.#w
-    w.checkWritable()
-    if (options !== NO_OPTIONS) checkAppendOptions(options)
-    checkNotEmpty(data)
-    const kind: EntryKind = {
+    const kind = this.#kind(options)
+    const group = this.#openGroup(data.length)
+    const offset = w.nextOffset
+    const end = offset + kind.count
+    const { length } = group
+    checkSpan(offset, end)
+    group.add(data, kind, false, w.settings.maxEntryBytes)
+    w.nextOffset = end
+    this.#waitingBytes += group.length - length
+    group.endBatch(end, kind.term, offset, resolve, reject)
+  }
+
+  #kind(options: AppendOptions): EntryKind {
+    const { clock } = this.#w.settings
+    if (options === NO_OPTIONS) return this.#plainKind()
+    checkAppendOptions(options)
+    return {
       type: options.type ?? TYPE_DATA,
-      term: w.term,
-      timestamp: options.timestamp ?? w.settings.clock.now(),
+      term: this.#w.term,
+      timestamp: options.timestamp ?? clock.now(),
       count: options.count ?? 1,
     }
-    const group = this.#openGroup(data.length === 1 ? data[0]!.length : totalLength(data))
-    this.#fill(group, data.length, (i, more) => {
-      group.add(data[i]!, kind, more, w.settings.maxEntryBytes)
-      w.nextOffset += kind.count
-    })
-    group.endBatch(w.nextOffset, kind.term, settle)
+  }
+
+  /** What an entry without options is: the clock is read once for all that come in one turn. */
+  #plainKind(): EntryKind {
+    const { sequencer, settings, term } = this.#w
+    const { turn } = sequencer
+    if (turn === undefined || turn !== this.#plainTurn || term !== this.#plain.term) {
+      this.#plain = { type: TYPE_DATA, term, timestamp: settings.clock.now(), count: 1 }
+      this.#plainTurn = turn
+    }
+    return this.#plain
   }
 
   /** Adds the entries of one batch to the group, all or none. */
