@@ -9,6 +9,7 @@ import type { OffsetIndex } from './offset-index.ts'
 import type { Segment } from './segment.ts'
 import { segmentAt } from './segment.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
+import { Span } from './span.ts'
 import { SpanCache } from './span-cache.ts'
 import { finish } from './steps.ts'
 
@@ -41,7 +42,9 @@ export class RandomAccess<T> {
     const point = index.floor(offset - segment.base)
     const span = this.#cache.get(segment, point)
     if (!span) return this.#getFromDisk(segment, offset)
-    return Promise.resolve(this.#pick(segment, index, point, span, offset))
+    const at = span.startOf(offset - segment.base)
+    header.readChecked(span.view, at)
+    return Promise.resolve(this.#entry(segment, span.bytes, at))
   }
 
   /** Another process may have appended it since this one last looked. */
@@ -90,7 +93,7 @@ export class RandomAccess<T> {
       const need = decodeEntries(bytes, cursor, offset, offset + 1, () => undefined, [])
       if (need > 0) throw corruptEntry(cursor, 'the store ends before the entry does')
       if (isWhole && isSound(bytes, { ...start }, segment.base + index.lsnAt(point + 1))) {
-        this.#cache.set(segment, point, span)
+        this.#cache.set(segment, point, new Span(span, index.lsnAt(point)))
       }
       return span
     } finally {
@@ -98,7 +101,7 @@ export class RandomAccess<T> {
     }
   }
 
-  /** Hops to the entry in a stretch that has been checked. */
+  /** Hops to the entry in a stretch of which it alone has been checked. */
   #pick(
     segment: Segment,
     index: OffsetIndex,
@@ -107,23 +110,36 @@ export class RandomAccess<T> {
     wanted: number,
   ): Entry<T> {
     const { base, id } = segment
+    const view = viewOf(span)
     let at = 0
     let offset = base + index.lsnAt(point)
     for (;;) {
-      if (!header.read(viewOf(span), at, id) || base + header.lsn !== offset) {
+      if (!header.read(view, at, id) || base + header.lsn !== offset) {
         const cursor = { segment, offset, position: index.positionAt(point) + at, term: 0 }
         throw corruptEntry(cursor, 'entry header checksum')
       }
-      if (offset + header.count > wanted) break
+      if (offset + header.count > wanted) return this.#entry(segment, span, at)
       offset += header.count
       at += header.size
     }
-    const { term, type, timestamp, count, length } = header
-    const start = at + ENTRY_HEADER_BYTES
-    const data = span.subarray(start, start + length)
-    const owned = this.#copies ? Buffer.from(data) : data
-    return { offset, term, type, timestamp, count, data: this.#codec.decode(owned) }
   }
+
+  /** What is delivered of the entry at `at`, whose header has just been read. */
+  #entry(segment: Segment, bytes: Buffer, at: number): Entry<T> {
+    const { lsn, term, type, timestamp, count, length } = header
+    const start = at + ENTRY_HEADER_BYTES
+    const view = bytes.subarray(start, start + length)
+    const data = this.#copies ? copyOf(view) : view
+    const offset = segment.base + lsn
+    return { offset, term, type, timestamp, count, data: this.#codec.decode(data) }
+  }
+}
+
+/** Faster than `Buffer.from`, which finds out first what it was given. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /** True if every entry from the cursor up to the offset `to` is whole. */
