@@ -81,6 +81,10 @@ function fitting(segment: Segment, group: Group, from: number, segmentBytes: num
   const room = segmentBytes - segment.endPosition
   const start = group.batchStart(from)
   const offsetMax = segment.base + SEGMENT_OFFSETS_MAX
+  const last = group.batchCount - 1
+  // Nearly always all of them do.
+  if (group.batchEnd(last) - start <= room && group.batchEndOffset(last) <= offsetMax)
+    return last + 1
   let next = from
   while (
     next < group.batchCount &&

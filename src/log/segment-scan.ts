@@ -124,7 +124,9 @@ export function* scanEntries(
   const window = new ScanWindow(file, start.position, limit)
   let { position, offset, term } = start
   let witnessed = segment.base
-  let end = { endOffset: offset, endPosition: position, lastTerm: term }
+  let endOffset = offset
+  let endPosition = position
+  let lastTerm = term
   let bad: BadEntry | undefined
   while (position < limit) {
     let at = position - window.position
@@ -151,14 +153,17 @@ export function* scanEntries(
     offset += header.count
     term = header.term
     witnessed = Math.max(witnessed, segment.base + header.witness)
-    if (!header.more) end = { endOffset: offset, endPosition: position, lastTerm: term }
-    if (goOn === false) return { ...end, witnessed, bad }
+    if (!header.more) {
+      endOffset = offset
+      endPosition = position
+      lastTerm = term
+    }
+    if (goOn === false) return { endOffset, endPosition, lastTerm, witnessed, bad }
   }
-  if (!bad && end.endPosition !== position) {
-    const problem = 'an incomplete batch'
-    bad = { position: end.endPosition, offset: end.endOffset, problem, after: limit }
+  if (!bad && endPosition !== position) {
+    bad = { position: endPosition, offset: endOffset, problem: 'an incomplete batch', after: limit }
   }
-  return { ...end, witnessed, bad }
+  return { endOffset, endPosition, lastTerm, witnessed, bad }
 }
 
 function headerProblem(
