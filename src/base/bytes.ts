@@ -42,6 +42,11 @@ export function setU64(b: Uint8Array, at: number, value: number): void {
   setU32(b, at + 4, Math.floor(value / TWO_32))
 }
 
+/** A view of the same memory. Hot paths keep one for each buffer: reading words through it is one load. */
+export function viewOf(b: Uint8Array): DataView {
+  return new DataView(b.buffer, b.byteOffset, b.byteLength)
+}
+
 /** The first position in `[start, end)` whose byte is not zero, or `end`. */
 export function skipZeros(b: Uint8Array, start: number, end: number): number {
   let at = start

@@ -80,35 +80,34 @@ function transfer(
   fd: number,
   buffer: Uint8Array,
   position: number,
-): Promise<number> {
+  ended: Callback,
+): void {
   const size = buffer.length
-  return new Promise((resolve, reject) => {
-    let done = 0
-    let interrupts = 0
-    const next = () => {
-      const length = Math.min(size - done, TRANSFER_BYTES_MAX)
-      call(fd, buffer, done, length, position + done, (error, count) => {
-        if (error) {
-          if (mayRepeat(error, interrupts++)) next()
-          else reject(error)
-          return
-        }
-        done += count
-        interrupts = 0
-        if (count === 0 || done === size) resolve(done)
-        else next()
-      })
-    }
-    if (size === 0) resolve(0)
-    else next()
-  })
+  let done = 0
+  let interrupts = 0
+  const next = () => {
+    const length = Math.min(size - done, TRANSFER_BYTES_MAX)
+    call(fd, buffer, done, length, position + done, (error, count) => {
+      if (error) {
+        if (mayRepeat(error, interrupts++)) next()
+        else ended(error, done)
+        return
+      }
+      done += count
+      interrupts = 0
+      if (count === 0 || done === size) ended(null, done)
+      else next()
+    })
+  }
+  if (size === 0) ended(null, 0)
+  else next()
 }
 
 /** A write that makes no progress and gives no error would be repeated for ever. */
-function assertWritten(done: number, size: number): void {
-  if (done === size) return
+function shortWrite(done: number, size: number): Error | undefined {
+  if (done === size) return undefined
   const message = `EIO: the disk takes no more and gives no reason, ${done} of ${size} bytes written`
-  throw Object.assign(new Error(message), { code: 'EIO', syscall: 'write' })
+  return Object.assign(new Error(message), { code: 'EIO', syscall: 'write' })
 }
 
 class NodeFile implements File {
@@ -125,17 +124,31 @@ class NodeFile implements File {
     return transferSync(readSync, this.#open(), buffer, position)
   }
 
-  async read(buffer: Uint8Array, position: number): Promise<number> {
-    return this.#run((fd) => transfer(read, fd, buffer, position))
+  read(buffer: Uint8Array, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      transfer(read, this.#begin(), buffer, position, (error, done) => {
+        this.#end()
+        if (error) reject(error)
+        else resolve(done)
+      })
+    })
   }
 
   writeSync(buffer: Uint8Array, position: number): void {
-    assertWritten(transferSync(writeSync, this.#open(), buffer, position), buffer.length)
+    const done = transferSync(writeSync, this.#open(), buffer, position)
+    const failure = shortWrite(done, buffer.length)
+    if (failure) throw failure
   }
 
-  async write(buffer: Uint8Array, position: number): Promise<void> {
-    const done = await this.#run((fd) => transfer(write, fd, buffer, position))
-    assertWritten(done, buffer.length)
+  write(buffer: Uint8Array, position: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      transfer(write, this.#begin(), buffer, position, (error, done) => {
+        this.#end()
+        const failure = error ?? shortWrite(done, buffer.length)
+        if (failure) reject(failure)
+        else resolve()
+      })
+    })
   }
 
   truncateSync(size: number): void {
@@ -146,8 +159,14 @@ class NodeFile implements File {
     fdatasyncSync(this.#open())
   }
 
-  async datasync(): Promise<void> {
-    await this.#run((fd) => settle((callback) => fdatasync(fd, callback)))
+  datasync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fdatasync(this.#begin(), (error) => {
+        this.#end()
+        if (error) reject(error)
+        else resolve()
+      })
+    })
   }
 
   sizeSync(): number {
@@ -166,18 +185,18 @@ class NodeFile implements File {
   }
 
   /**
-   * Runs an asynchronous operation. If the file is closed meanwhile, the descriptor is kept until the
+   * Begins an asynchronous operation. If the file is closed meanwhile, the descriptor is kept until the
    * operation has ended: its number would be given to the next file, and the operation would go there.
    */
-  async #run<T>(operation: (fd: number) => Promise<T>): Promise<T> {
+  #begin(): number {
     const fd = this.#open()
     this.#pending++
-    try {
-      return await operation(fd)
-    } finally {
-      this.#pending--
-      if (this.#closed && this.#pending === 0) closeSync(fd)
-    }
+    return fd
+  }
+
+  #end(): void {
+    this.#pending--
+    if (this.#closed && this.#pending === 0) closeSync(this.#fd)
   }
 }
 

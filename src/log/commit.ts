@@ -1,6 +1,5 @@
 import {
   InvariantError,
-  invariant,
   SEGMENT_BYTES_MAX,
   SEGMENT_OFFSETS_MAX,
   TidemarkError,
@@ -94,6 +93,10 @@ function fitting(segment: Segment, group: Group, from: number, segmentBytes: num
   const room = segmentBytes - segment.endPosition
   const start = group.batchStart(from)
   const offsetMax = segment.base + SEGMENT_OFFSETS_MAX
+  const last = group.batchCount - 1
+  // Nearly always all of them do.
+  if (group.batchEnd(last) - start <= room && group.batchEndOffset(last) <= offsetMax)
+    return last + 1
   let next = from
   while (
     next < group.batchCount &&
@@ -112,7 +115,9 @@ function* writePart(w: WriterState, group: Group, from: number, to: number): Ste
   const end = group.batchEnd(to - 1)
   const position = active.endPosition
   const span = group.batchEndOffset(to - 1) - active.base
-  invariant(span <= SEGMENT_OFFSETS_MAX, `${active.name} would span ${span} offsets`)
+  if (span > SEGMENT_OFFSETS_MAX) {
+    throw new InvariantError(`${active.name} would span ${span} offsets`)
+  }
   const lsn = active.endOffset - active.base
   const witness = Math.max(0, w.syncedMark - active.base)
   group.seal(start, end, { salt: active.id, lsn, witness })
@@ -130,7 +135,7 @@ function acknowledge(w: WriterState, group: Group, from: number, to: number): vo
   if (!w.settings.replica) w.raiseHighWaterMark(w.active.endOffset)
   w.marks.changed()
   w.meter.wrote(group, from, to)
-  group.settle(from, to)
+  group.resolve(from, to)
 }
 
 /**
@@ -149,7 +154,7 @@ function* fail(w: WriterState, group: Group, done: number, error: unknown): Step
     yield* rollBack(w, error)
     if (w.poison) reason = w.poison
   }
-  group.settle(done, group.batchCount, reason)
+  group.reject(done, reason)
   const waiting = w.pending
   w.pending = undefined
   waiting?.abandon(w.poison ?? reason)

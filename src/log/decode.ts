@@ -1,4 +1,4 @@
-import { crc32, TidemarkError } from '../base/index.ts'
+import { crc32OfView, TidemarkError, viewOf } from '../base/index.ts'
 import type { Codec } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader, TYPE_LOST } from './entry-format.ts'
@@ -52,10 +52,11 @@ export function decodeEntries<E>(
   out: E[],
 ): number {
   const { base, id } = cursor.segment
+  const view = viewOf(chunk)
   let at = 0
   while (cursor.offset < to) {
     if (at + ENTRY_HEADER_BYTES > chunk.length) return ENTRY_HEADER_BYTES
-    if (!header.read(chunk, at, id)) throw corruptEntry(cursor, 'entry header checksum')
+    if (!header.read(view, at, id)) throw corruptEntry(cursor, 'entry header checksum')
     const { lsn, length, term, count } = header
     if (base + lsn !== cursor.offset) throw corruptEntry(cursor, `entry says offset ${base + lsn}`)
     if (term < cursor.term) throw corruptEntry(cursor, `term ${term} follows term ${cursor.term}`)
@@ -65,7 +66,7 @@ export function decodeEntries<E>(
     const offset = cursor.offset
     // What is only passed over need not be whole: damage hurts whoever asks for it, and nobody else.
     const isWanted = offset + count > from && header.type !== TYPE_LOST
-    if (isWanted && crc32(chunk, start, end) !== header.dataCrc) {
+    if (isWanted && crc32OfView(view, start, end) !== header.dataCrc) {
       throw corruptEntry(cursor, 'data checksum')
     }
     if (isWanted) out.push(make(header, offset, chunk.subarray(start, end)))

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { TidemarkError } from '../base/index.ts'
+import { TidemarkError, viewOf } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
 import { readMarks } from './marks-publisher.ts'
@@ -169,7 +169,7 @@ async function badRecord(
   const bytes = new Uint8Array(ENTRY_HEADER_BYTES)
   const count = await file.read(bytes, position)
   const header = new EntryHeader()
-  if (count === bytes.length && header.read(bytes, 0, segment.id)) {
+  if (count === bytes.length && header.read(viewOf(bytes), 0, segment.id)) {
     return entryOf(name, segment, header, position, false)
   }
   return { kind: 'bad', file: name, position, offset, problem, endPosition }

@@ -1,12 +1,4 @@
-import {
-  crc32Of36,
-  getU16,
-  getU32,
-  getU48,
-  SEGMENT_OFFSETS_MAX,
-  setU32,
-  setU48,
-} from '../base/index.ts'
+import { crc32Words, getU16, getU32, SEGMENT_OFFSETS_MAX } from '../base/index.ts'
 
 // The layout of one entry in a store; docs/format.md is its page. A header of 40 bytes, little-endian,
 // then the data. The header's CRC is seeded with the segment's id, so that bytes which belong
@@ -28,6 +20,7 @@ const FLAGS = 39
 
 /** More entries of the same atomic batch follow. */
 const FLAG_MORE = 1
+const TWO_32 = 2 ** 32
 
 /** Zero is never a valid type, so unwritten space never parses as an entry. */
 export const TYPE_INVALID = 0
@@ -49,51 +42,71 @@ export interface EntryKind {
 
 /** Writes the fields known at append. The header is not valid until {@link sealEntryHeader}. */
 export function writeEntryFields(
-  b: Uint8Array,
+  b: DataView,
   at: number,
   kind: EntryKind,
   length: number,
   dataCrc: number,
   more: boolean,
 ): void {
-  setU32(b, at + DATA_CRC, dataCrc)
-  setU32(b, at + LENGTH, length)
-  setU32(b, at + TERM, kind.term)
-  setU32(b, at + COUNT, kind.count)
-  setU32(b, at + RESERVED, 0)
-  setU48(b, at + TIMESTAMP, kind.timestamp)
-  b[at + TYPE] = kind.type
-  b[at + FLAGS] = more ? FLAG_MORE : 0
+  const { timestamp } = kind
+  b.setUint32(at + DATA_CRC, dataCrc, true)
+  b.setUint32(at + LENGTH, length, true)
+  b.setUint32(at + TERM, kind.term, true)
+  b.setUint32(at + COUNT, kind.count, true)
+  b.setUint32(at + RESERVED, 0, true)
+  b.setUint32(at + TIMESTAMP, timestamp % TWO_32, true)
+  b.setUint16(at + TIMESTAMP + 4, Math.floor(timestamp / TWO_32), true)
+  b.setUint8(at + TYPE, kind.type)
+  b.setUint8(at + FLAGS, more ? FLAG_MORE : 0)
 }
 
 /** Stamps where the entry goes and what was known to be synced then, and seals the header with its CRC. */
 export function sealEntryHeader(
-  b: Uint8Array,
+  b: DataView,
   at: number,
   lsn: number,
   witness: number,
   salt: number,
 ): void {
-  setU32(b, at + LSN, lsn)
-  setU32(b, at + WITNESS, witness)
-  setU32(b, at + HEADER_CRC, crc32Of36(b, at, salt))
+  b.setUint32(at + LSN, lsn, true)
+  b.setUint32(at + WITNESS, witness, true)
+  b.setInt32(at + HEADER_CRC, headerCrc(b, at, salt), true)
 }
 
-export function entryLength(b: Uint8Array, at: number): number {
-  return getU32(b, at + LENGTH)
+/** The CRC of the 36 bytes around its own field, as a signed word. */
+function headerCrc(b: DataView, at: number, salt: number): number {
+  const head = crc32Words(
+    ~salt,
+    b.getInt32(at + LSN, true),
+    b.getInt32(at + DATA_CRC, true),
+    b.getInt32(at + LENGTH, true),
+  )
+  const body = crc32Words(
+    head,
+    b.getInt32(at + TERM, true),
+    b.getInt32(at + COUNT, true),
+    b.getInt32(at + WITNESS, true),
+  )
+  const tail = crc32Words(
+    body,
+    b.getInt32(at + RESERVED, true),
+    b.getInt32(at + TIMESTAMP, true),
+    b.getInt32(at + TIMESTAMP + 4, true),
+  )
+  return ~tail
 }
 
-export function entryCount(b: Uint8Array, at: number): number {
-  return getU32(b, at + COUNT)
+export function entryLength(b: DataView, at: number): number {
+  return b.getUint32(at + LENGTH, true)
 }
 
-export function entryTimestamp(b: Uint8Array, at: number): number {
-  return getU48(b, at + TIMESTAMP)
+export function entryCount(b: DataView, at: number): number {
+  return b.getUint32(at + COUNT, true)
 }
 
-/** True if more entries of the same batch follow the one at `at`. */
-export function entryHasMore(b: Uint8Array, at: number): boolean {
-  return (b[at + FLAGS]! & FLAG_MORE) !== 0
+export function entryTimestamp(b: DataView, at: number): number {
+  return b.getUint16(at + TIMESTAMP + 4, true) * TWO_32 + b.getUint32(at + TIMESTAMP, true)
 }
 
 /** A decoded header. One object is read into again and again, so that a scan allocates nothing. */
@@ -112,31 +125,31 @@ export class EntryHeader {
    * Reads the header at `at`, which must have {@link ENTRY_HEADER_BYTES} bytes behind it. False if it
    * is not a sound header of the segment whose id is `salt`; then the fields are not to be used.
    */
-  read(b: Uint8Array, at: number, salt: number): boolean {
-    if (b[at + TYPE] === TYPE_INVALID) return false
-    if (getU32(b, at + HEADER_CRC) !== crc32Of36(b, at, salt)) return false
+  read(b: DataView, at: number, salt: number): boolean {
+    if (b.getUint8(at + TYPE) === TYPE_INVALID) return false
+    if (b.getInt32(at + HEADER_CRC, true) !== headerCrc(b, at, salt)) return false
     this.readChecked(b, at)
     // What no writer writes is not believed, though its checksum fits.
     return (
       this.count > 0 &&
       this.lsn + this.count <= SEGMENT_OFFSETS_MAX &&
       this.witness <= this.lsn &&
-      b[at + FLAGS]! <= FLAG_MORE &&
-      getU32(b, at + RESERVED) === 0
+      b.getUint8(at + FLAGS) <= FLAG_MORE &&
+      b.getUint32(at + RESERVED, true) === 0
     )
   }
 
-  /** Reads the header at `at`, of bytes in memory that {@link read} has found sound before. */
-  readChecked(b: Uint8Array, at: number): void {
-    this.lsn = getU32(b, at + LSN)
-    this.dataCrc = getU32(b, at + DATA_CRC)
-    this.length = getU32(b, at + LENGTH)
-    this.term = getU32(b, at + TERM)
-    this.count = getU32(b, at + COUNT)
-    this.witness = getU32(b, at + WITNESS)
-    this.timestamp = getU48(b, at + TIMESTAMP)
-    this.type = b[at + TYPE]!
-    this.more = b[at + FLAGS]! === FLAG_MORE
+  /** Reads a header that {@link read} has found sound, in bytes that have not changed since. */
+  readChecked(b: DataView, at: number): void {
+    this.lsn = b.getUint32(at + LSN, true)
+    this.dataCrc = b.getUint32(at + DATA_CRC, true)
+    this.length = b.getUint32(at + LENGTH, true)
+    this.term = b.getUint32(at + TERM, true)
+    this.count = b.getUint32(at + COUNT, true)
+    this.witness = b.getUint32(at + WITNESS, true)
+    this.timestamp = entryTimestamp(b, at)
+    this.type = b.getUint8(at + TYPE)
+    this.more = (b.getUint8(at + FLAGS) & FLAG_MORE) !== 0
   }
 
   /** Bytes from this header to the next. */

@@ -1,4 +1,4 @@
-import { crc32, TidemarkError } from '../base/index.ts'
+import { crc32OfView, TidemarkError, viewOf } from '../base/index.ts'
 import { returnBuffer, takeBuffer } from './buffer-pool.ts'
 import {
   ENTRY_HEADER_BYTES,
@@ -14,9 +14,15 @@ import type { OffsetIndex } from './offset-index.ts'
 /** Strings up to this length are written into room for their worst case, without measuring them. */
 const UNMEASURED_CHARS = 4096
 
-/** Who waits for a batch. One of the two is called, once. */
-export interface Waiter<R> {
-  readonly resolve: (result: R) => void
+/** Where a batch ends within its group, and who waits for it. */
+interface Batch {
+  readonly end: number
+  readonly endOffset: number
+  /** Term of its entries. */
+  readonly term: number
+  /** What its promise resolves with. */
+  readonly result: unknown
+  readonly resolve: (result: unknown) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -27,14 +33,9 @@ export interface Waiter<R> {
  */
 export class Group {
   #bytes: Buffer
+  #view: DataView
   #length = 0
-  // Batch i ends at #ends[i] and #endOffsets[i], has the term #terms[i], and #waiters[i] gets #results[i]. A
-  // list for each, because an object for each batch would cost more than its place in all of them.
-  readonly #ends: number[] = []
-  readonly #endOffsets: number[] = []
-  readonly #terms: number[] = []
-  readonly #waiters: Waiter<never>[] = []
-  readonly #results: unknown[] = []
+  readonly #batches: Batch[] = []
   /** The offset of its first entry, promised before the group is written. */
   readonly firstOffset: number
   /** True once everyone in it has been told that it will not be written. */
@@ -43,6 +44,7 @@ export class Group {
   constructor(firstOffset: number) {
     this.firstOffset = firstOffset
     this.#bytes = takeBuffer()
+    this.#view = viewOf(this.#bytes)
   }
 
   /** Bytes of the entries in the group. */
@@ -52,24 +54,24 @@ export class Group {
 
   /** Term of the entries of batch `index`. */
   batchTerm(index: number): number {
-    return this.#terms[index]!
+    return this.#batches[index]!.term
   }
 
   get batchCount(): number {
-    return this.#ends.length
+    return this.#batches.length
   }
 
   /** Where batch `index` begins and ends, in bytes. */
   batchStart(index: number): number {
-    return index === 0 ? 0 : this.#ends[index - 1]!
+    return index === 0 ? 0 : this.#batches[index - 1]!.end
   }
 
   batchEnd(index: number): number {
-    return this.#ends[index]!
+    return this.#batches[index]!.end
   }
 
   batchEndOffset(index: number): number {
-    return this.#endOffsets[index]!
+    return this.#batches[index]!.endOffset
   }
 
   /** Gives the buffer back, once no write reads it any more. The group is not used after this. */
@@ -98,37 +100,48 @@ export class Group {
       typeof data === 'string'
         ? this.#copyString(data, from, maxEntryBytes)
         : this.#copyBytes(data, from, maxEntryBytes)
-    const dataCrc = bornCrc ?? crc32(this.#bytes, from, from + length)
-    writeEntryFields(this.#bytes, at, kind, length, dataCrc, more)
+    const dataCrc = bornCrc ?? crc32OfView(this.#view, from, from + length)
+    writeEntryFields(this.#view, at, kind, length, dataCrc, more)
     this.#length = from + length
   }
 
-  /** Ends a batch: the entries added since the last end. `waiter` is told its fate: `result`, or why not. */
-  endBatch<R>(endOffset: number, term: number, waiter: Waiter<R>, result: R): void {
-    this.#ends.push(this.#length)
-    this.#endOffsets.push(endOffset)
-    this.#terms.push(term)
-    this.#waiters.push(waiter)
-    this.#results.push(result)
+  /**
+   * Ends a batch: the entries added since the last end. At its fate either `resolve` is called with
+   * `result`, or `reject`.
+   */
+  endBatch<R>(
+    endOffset: number,
+    term: number,
+    result: R,
+    resolve: (result: R) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const tell = resolve as (result: unknown) => void
+    this.#batches.push({ end: this.#length, endOffset, term, result, resolve: tell, reject })
   }
 
   /** Forgets the entries of a batch that was not ended. */
   abandonBatch(): void {
-    this.#length = this.batchStart(this.#ends.length)
+    this.#length = this.batchStart(this.#batches.length)
   }
 
-  /** Settles the batches `[from, to)`: all is well, or `error`. */
-  settle(from: number, to: number, error?: unknown): void {
+  /** Tells those of the batches `[from, to)` that all is well. */
+  resolve(from: number, to: number): void {
     for (let i = from; i < to; i++) {
-      if (error) this.#waiters[i]!.reject(error)
-      else this.#waiters[i]!.resolve(this.#results[i] as never)
+      const batch = this.#batches[i]!
+      batch.resolve(batch.result)
     }
+  }
+
+  /** Tells those of the batches from `from` on that they are not in the log. */
+  reject(from: number, error: unknown): void {
+    for (let i = from; i < this.#batches.length; i++) this.#batches[i]!.reject(error)
   }
 
   /** Tells everyone in the group that it will not be written, because of `error`. */
   abandon(error: unknown): void {
     this.isAbandoned = true
-    this.settle(0, this.#ends.length, error)
+    this.reject(0, error)
   }
 
   /**
@@ -140,7 +153,7 @@ export class Group {
     end: number,
     place: { readonly salt: number; readonly lsn: number; readonly witness: number },
   ): void {
-    const b = this.#bytes
+    const b = this.#view
     let { lsn } = place
     let at = start
     while (at < end) {
@@ -152,7 +165,7 @@ export class Group {
 
   /** Notes the entries in `[start, end)`, which have been written from `position` on, in the index. */
   note(start: number, end: number, lsnOfFirst: number, position: number, index: OffsetIndex): void {
-    const b = this.#bytes
+    const b = this.#view
     let lsn = lsnOfFirst
     let at = start
     while (at < end) {
@@ -182,6 +195,7 @@ export class Group {
     const bytes = Buffer.allocUnsafeSlow(Math.max(capacity, this.#bytes.length * 2))
     bytes.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = bytes
+    this.#view = viewOf(bytes)
   }
 }
 

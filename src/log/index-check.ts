@@ -1,3 +1,4 @@
+import { viewOf } from '../base/index.ts'
 import type { File, Files } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
 import { readWholeSync } from './file-steps.ts'
@@ -47,12 +48,13 @@ function checkPoints(
 ): void {
   const header = new EntryHeader()
   const bytes = new Uint8Array(ENTRY_HEADER_BYTES)
+  const view = viewOf(bytes)
   for (let point = 0; point < image.count; point++) {
     const position = image.positions[point]!
     const lsn = image.lsns[point]!
     const count = file.readSync(bytes, position)
     // A header that is not sound has been reported with the store.
-    if (count < bytes.length || !header.read(bytes, 0, segment.id)) continue
+    if (count < bytes.length || !header.read(view, 0, segment.id)) continue
     if (header.lsn === lsn) continue
     const at = INDEX_HEADER_BYTES + point * INDEX_POINT_BYTES
     const problem = `the point for offset ${segment.base + lsn} leads to offset ${segment.base + header.lsn}`

@@ -1,4 +1,4 @@
-import { crc32, KIB } from '../base/index.ts'
+import { crc32, KIB, viewOf } from '../base/index.ts'
 import type { File } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES, sealEntryHeader, TYPE_LOST, writeEntryFields } from './entry-format.ts'
 import type { Segment } from './segment.ts'
@@ -62,8 +62,9 @@ async function writePiece(file: File, segment: Segment, piece: Piece): Promise<v
     await file.write(part, position + ENTRY_HEADER_BYTES + at)
     crc = crc32(part, 0, part.length, crc)
   }
-  writeEntryFields(header, 0, kind, length, crc, false)
+  const view = viewOf(header)
+  writeEntryFields(view, 0, kind, length, crc, false)
   // Nothing is vouched for: a repair has synced nothing that was not found.
-  sealEntryHeader(header, 0, offset - segment.base, 0, segment.id)
+  sealEntryHeader(view, 0, offset - segment.base, 0, segment.id)
   await file.write(header, position)
 }

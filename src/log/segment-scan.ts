@@ -1,4 +1,4 @@
-import { crc32, MIB, skipZeros } from '../base/index.ts'
+import { crc32OfView, MIB, skipZeros, viewOf } from '../base/index.ts'
 import type { File } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader, mayBeHeader, TYPE_INVALID } from './entry-format.ts'
 import type { Segment } from './segment.ts'
@@ -50,6 +50,7 @@ class ScanWindow {
   readonly #file: File
   readonly #limit: number
   bytes: Uint8Array
+  view: DataView
   /** Position in the file of the first byte of the window. */
   position: number
   length = 0
@@ -59,6 +60,7 @@ class ScanWindow {
     this.#limit = limit
     this.position = position
     this.bytes = new Uint8Array(Math.max(0, Math.min(CHUNK_BYTES, limit - position)))
+    this.view = viewOf(this.bytes)
   }
 
   /** Moves the window so that it begins at `position` and holds `wanted` bytes, if the file has them. */
@@ -67,6 +69,7 @@ class ScanWindow {
     const kept = Math.max(0, this.length - used)
     const target = wanted > this.bytes.length ? new Uint8Array(wanted) : this.bytes
     if (kept > 0) target.set(this.bytes.subarray(used, used + kept))
+    if (target !== this.bytes) this.view = viewOf(target)
     this.bytes = target
     this.position = position
     this.length = kept
@@ -176,7 +179,7 @@ function headerProblem(
   if (at + ENTRY_HEADER_BYTES > window.length) {
     return `only ${window.length - at} of ${ENTRY_HEADER_BYTES} bytes of an entry header`
   }
-  if (!header.read(window.bytes, at, segment.id)) {
+  if (!header.read(window.view, at, segment.id)) {
     const end = at + ENTRY_HEADER_BYTES
     return skipZeros(window.bytes, at, end) === end ? 'no entry (zeros)' : 'entry header checksum'
   }
@@ -190,7 +193,7 @@ function dataProblem(window: ScanWindow, at: number, header: EntryHeader): strin
   const from = at + ENTRY_HEADER_BYTES
   const to = from + header.length
   if (to > window.length) return `only ${window.length - from} of ${header.length} bytes of data`
-  return crc32(window.bytes, from, to) === header.dataCrc ? undefined : 'data checksum'
+  return crc32OfView(window.view, from, to) === header.dataCrc ? undefined : 'data checksum'
 }
 
 /** A sound header that was found by searching. */
@@ -224,7 +227,7 @@ export function* searchHeader(
       yield* window.fill(position, ENTRY_HEADER_BYTES)
       if (window.length < ENTRY_HEADER_BYTES) return undefined
     }
-    const { bytes } = window
+    const { bytes, view } = window
     const last = window.length - ENTRY_HEADER_BYTES
     let at = position - window.position
     for (; at <= last; at++) {
@@ -234,7 +237,7 @@ export function* searchHeader(
         continue
       }
       if (!mayBeHeader(bytes, at, limit - window.position - at, lsnMin)) continue
-      if (!header.read(bytes, at, segment.id)) continue
+      if (!header.read(view, at, segment.id)) continue
       const found = {
         position: window.position + at,
         offset: segment.base + header.lsn,

@@ -1,10 +1,11 @@
 import type { Segment } from './segment.ts'
+import type { Span } from './span.ts'
 
-/** A stretch of a store between two index points, checked, as it lies in the file. */
-interface Span {
+/** The stretch from one index point to the next. */
+interface Slot {
   readonly segment: Segment
   readonly point: number
-  readonly bytes: Buffer
+  readonly span: Span
   /** Set at each use, cleared when the hand passes: a span in use gets a second chance. */
   isUsed: boolean
 }
@@ -15,60 +16,70 @@ interface Span {
  */
 export class SpanCache {
   readonly #bytesMax: number
-  readonly #spans = new Map<Segment, (Span | undefined)[]>()
-  readonly #ring: Span[] = []
+  readonly #slots = new Map<Segment, (Slot | undefined)[]>()
+  readonly #ring: Slot[] = []
   #hand = 0
   #bytes = 0
+  /** The segment that was asked for last, and its slots. */
+  #lastSegment: Segment | undefined
+  #lastSlots: (Slot | undefined)[] | undefined
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
-  get(segment: Segment, point: number): Buffer | undefined {
-    const span = this.#spans.get(segment)?.[point]
-    if (!span) return undefined
-    span.isUsed = true
-    return span.bytes
+  get(segment: Segment, point: number): Span | undefined {
+    if (segment !== this.#lastSegment) {
+      this.#lastSegment = segment
+      this.#lastSlots = this.#slots.get(segment)
+    }
+    const slot = this.#lastSlots?.[point]
+    if (!slot) return undefined
+    slot.isUsed = true
+    return slot.span
   }
 
-  set(segment: Segment, point: number, bytes: Buffer): void {
-    if (bytes.length > this.#bytesMax || this.#spans.get(segment)?.[point]) return
-    while (this.#bytes + bytes.length > this.#bytesMax) this.#evict()
-    const span = { segment, point, bytes, isUsed: false }
-    let spans = this.#spans.get(segment)
-    if (!spans) {
-      spans = []
-      this.#spans.set(segment, spans)
+  set(segment: Segment, point: number, span: Span): void {
+    if (span.size > this.#bytesMax || this.#slots.get(segment)?.[point]) return
+    while (this.#bytes + span.size > this.#bytesMax) this.#evict()
+    const slot = { segment, point, span, isUsed: false }
+    let slots = this.#slots.get(segment)
+    if (!slots) {
+      slots = []
+      this.#slots.set(segment, slots)
+      this.#lastSegment = undefined
     }
-    spans[point] = span
-    this.#ring.push(span)
-    this.#bytes += bytes.length
+    slots[point] = slot
+    this.#ring.push(slot)
+    this.#bytes += span.size
   }
 
   #evict(): void {
     for (;;) {
       if (this.#hand >= this.#ring.length) this.#hand = 0
-      const span = this.#ring[this.#hand]!
-      if (!span.isUsed) {
-        this.#remove(span)
+      const slot = this.#ring[this.#hand]!
+      if (!slot.isUsed) {
+        this.#remove(slot)
         return
       }
-      span.isUsed = false
+      slot.isUsed = false
       this.#hand++
     }
   }
 
-  #remove(span: Span): void {
+  #remove(slot: Slot): void {
     const last = this.#ring.pop()!
-    if (last !== span) this.#ring[this.#hand] = last
-    const spans = this.#spans.get(span.segment)
-    if (spans) spans[span.point] = undefined
-    this.#bytes -= span.bytes.length
+    if (last !== slot) this.#ring[this.#hand] = last
+    const slots = this.#slots.get(slot.segment)
+    if (slots) slots[slot.point] = undefined
+    this.#bytes -= slot.span.size
   }
 
   /** Forgets the spans of segments that are no longer part of the log, or have been cut. */
   clear(): void {
-    this.#spans.clear()
+    this.#slots.clear()
+    this.#lastSegment = undefined
+    this.#lastSlots = undefined
     this.#ring.length = 0
     this.#hand = 0
     this.#bytes = 0

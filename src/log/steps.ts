@@ -35,6 +35,7 @@ export class Sequencer {
   #current: { readonly steps: Steps; step: Step } | undefined
   #running: Promise<void> | undefined
   #escaped: unknown
+  #turn = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -57,6 +58,14 @@ export class Sequencer {
     })
   }
 
+  /**
+   * Stays the same only within one turn of the process, so what was looked up in a turn need not be
+   * looked up again in it. Undefined while a step is under way: then turns come and go unseen.
+   */
+  get turn(): number | undefined {
+    return this.#current ? undefined : this.#turn
+  }
+
   /** Resolves when nothing is queued or under way. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
@@ -65,6 +74,7 @@ export class Sequencer {
 
   /** Runs all that is queued or under way to its end, blocking. */
   drainSync(): void {
+    this.#turn++
     if (this.#current) {
       const { steps, step } = this.#current
       this.#current = undefined
@@ -76,7 +86,7 @@ export class Sequencer {
   async #runAll(): Promise<void> {
     try {
       // Appends of the same moment, and of writers that the last group has just woken, form one group.
-      for (await this.#clock.settled(); this.#queue.length > 0; await this.#clock.settled()) {
+      for (await this.#settled(); this.#queue.length > 0; await this.#settled()) {
         await this.#drive(this.#queue.shift()!())
       }
     } catch (error) {
@@ -85,6 +95,11 @@ export class Sequencer {
     } finally {
       this.#running = undefined
     }
+  }
+
+  async #settled(): Promise<void> {
+    await this.#clock.settled()
+    this.#turn++
   }
 
   async #drive(steps: Steps): Promise<void> {

@@ -1,6 +1,6 @@
 import { KIB, MIB } from '../base/index.ts'
 import type { Clock, File, Files } from '../io/index.ts'
-import { syncStep, writeStep } from './file-steps.ts'
+import { SyncFailure, writeStep } from './file-steps.ts'
 import type { Step, Steps } from './steps.ts'
 
 /** From this size on a write goes through the thread pool: copying it would block for too long. */
@@ -35,6 +35,11 @@ export class Store {
   #underWay = 0
   #writing = 0
   #closing = false
+  /** Says that an asynchronous operation has ended. */
+  readonly #ended = (): void => {
+    this.#underWay--
+    if (this.#closing && this.#underWay === 0) this.close()
+  }
 
   constructor(files: Files, clock: Clock, path: string) {
     this.path = path
@@ -55,7 +60,7 @@ export class Store {
   *write(bytes: Uint8Array, position: number, reserveLimit: number): Steps {
     const begun = this.#clock.monotonic()
     if (bytes.length >= ASYNC_WRITE_BYTES || begun < this.#pressureUntil) {
-      yield this.#tracked(this.#counted(writeStep(this.#file, bytes, position)))
+      yield this.#writeStep(bytes, position)
     } else {
       this.#file.writeSync(bytes, position)
       const ended = this.#clock.monotonic()
@@ -82,17 +87,26 @@ export class Store {
 
   /** A step that makes all that was written durable. It fails with a SyncFailure. */
   sync(lateFailure: (error: unknown) => void): Step {
-    const step = syncStep(
-      this.path,
-      () => this.#file.datasync(),
-      () => this.#blocking().datasyncSync(),
-    )
-    return { ...this.#tracked(step), lateFailure }
+    return {
+      run: () => this.datasync(),
+      runSync: () => {
+        try {
+          this.#blocking().datasyncSync()
+        } catch (error) {
+          throw new SyncFailure(this.path, error)
+        }
+      },
+      lateFailure,
+    }
   }
 
   /** The same outside of any sequence, for syncs on a timer. */
   datasync(): Promise<void> {
-    return this.sync(() => {}).run()
+    this.#underWay++
+    return this.#file.datasync().then(this.#ended, (error) => {
+      this.#ended()
+      throw new SyncFailure(this.path, error)
+    })
   }
 
   /** Cuts the file to `size` bytes and checks that it is. */
@@ -121,30 +135,17 @@ export class Store {
     return this.#blockingFile
   }
 
-  #counted(step: Step): Step {
-    return {
-      run: async () => {
-        this.#writing++
-        try {
-          await step.run()
-        } finally {
-          this.#writing--
-        }
-      },
-      runSync: () => step.runSync(),
+  #writeStep(bytes: Uint8Array, position: number): Step {
+    const step = writeStep(this.#file, bytes, position)
+    const ended = () => {
+      this.#writing--
+      this.#ended()
     }
-  }
-
-  #tracked(step: Step): Step {
     return {
-      run: async () => {
+      run: () => {
+        this.#writing++
         this.#underWay++
-        try {
-          await step.run()
-        } finally {
-          this.#underWay--
-          if (this.#closing && this.#underWay === 0) this.close()
-        }
+        return step.run().finally(ended)
       },
       runSync: () => step.runSync(),
     }

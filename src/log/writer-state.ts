@@ -1,4 +1,4 @@
-import { invariant, TERM_MAX, TidemarkError } from '../base/index.ts'
+import { InvariantError, invariant, TERM_MAX, TidemarkError } from '../base/index.ts'
 import type { FileLock } from '../io/index.ts'
 import { Advance } from './advance.ts'
 import { Group } from './group.ts'
@@ -152,7 +152,8 @@ export class WriterState implements LogView {
 
   /** Raises the high-water mark and tells those who follow. */
   raiseHighWaterMark(to: number): void {
-    invariant(to <= this.active.endOffset, `mark ${to} is beyond the end ${this.active.endOffset}`)
+    const { endOffset } = this.active
+    if (to > endOffset) throw new InvariantError(`mark ${to} is beyond the end ${endOffset}`)
     if (to <= this.highWaterMark) return
     this.highWaterMark = to
     this.advance.fire()

@@ -3,7 +3,7 @@ import { BackgroundSync } from './background-sync.ts'
 import { commitGroup } from './commit.ts'
 import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { ENTRY_HEADER_BYTES, type EntryKind, TYPE_DATA } from './entry-format.ts'
-import type { Group, Waiter } from './group.ts'
+import type { Group } from './group.ts'
 import { runJob } from './jobs.ts'
 import { metaOf, writeMeta } from './meta-file.ts'
 import { checkAppendOptions } from './options.ts'
@@ -17,12 +17,6 @@ type Data = Uint8Array | string
 
 const NO_OPTIONS: AppendOptions = {}
 
-/** The two functions of the promise that was made last: one executor for all, instead of a closure for each. */
-let keptWaiter: Waiter<never> | undefined
-function keepWaiter(resolve: (result: never) => void, reject: (error: unknown) => void): void {
-  keptWaiter = { resolve, reject }
-}
-
 /** The appending side of a log: takes data in, forms groups, and has them committed in order. */
 export class Writer {
   readonly #w: WriterState
@@ -30,7 +24,9 @@ export class Writer {
   /** Bytes of entries that are not yet settled. */
   #waitingBytes = 0
   readonly #enqueueCommit: (group: Group) => void
-  readonly #kind = { type: TYPE_DATA, term: 0, timestamp: 0, count: 1 }
+  #plain: EntryKind = { type: TYPE_DATA, term: 0, timestamp: 0, count: 1 }
+  /** The turn in which `#plain` was made. */
+  #plainTurn: number | undefined
 
   constructor(w: WriterState) {
     this.#w = w
@@ -54,43 +50,49 @@ export class Writer {
   }
 
   append(data: Data, options: AppendOptions = NO_OPTIONS): Promise<number> {
-    const promise = new Promise<number>(keepWaiter)
-    const waiter = keptWaiter as Waiter<number>
-    try {
-      this.#addOne(data, options, waiter)
-    } catch (error) {
-      waiter.reject(error)
-    }
-    return promise
+    return new Promise((resolve, reject) => {
+      this.#addOne(data, options, resolve, reject)
+    })
   }
 
   appendBatch(data: readonly Data[], options: AppendOptions = NO_OPTIONS): Promise<AppendedRange> {
     return new Promise((resolve, reject) => {
-      this.#addBatch(data, options, { resolve, reject })
+      checkNotEmpty(data)
+      const w = this.#w
+      const kind = this.#kind(options)
+      const first = w.nextOffset
+      const group = this.#openGroup(totalLength(data))
+      this.#fill(group, () => {
+        const lastIndex = data.length - 1
+        for (let i = 0; i <= lastIndex; i++) {
+          group.add(data[i]!, kind, i < lastIndex, w.settings.maxEntryBytes)
+        }
+        w.nextOffset += data.length * kind.count
+      })
+      const range = { first, last: w.nextOffset - kind.count }
+      group.endBatch(w.nextOffset, kind.term, range, resolve, reject)
     })
   }
 
   /** Appends and blocks until the entry is safe under the log's policy. */
   appendSync(data: Data, options: AppendOptions = NO_OPTIONS): number {
     const { sequencer, marks } = this.#w
-    let appended: number | undefined
+    let offset: number | undefined
     let failure: unknown = new TidemarkError('IO', 'the append did not finish')
-    const waiter: Waiter<number> = {
-      resolve: (offset) => {
-        appended = offset
-      },
-      reject: (error) => {
-        failure = error
-      },
+    const resolve = (result: number) => {
+      offset = result
+    }
+    const reject = (error: unknown) => {
+      failure = error
     }
     // Whoever blocks for the disk anyway need not be told that others wait for it.
     if (this.#isOverloaded(data.length)) sequencer.drainSync()
-    this.#addOne(data, options, waiter)
+    this.#addOne(data, options, resolve, reject)
     sequencer.drainSync()
     // The caller may not come back to its event loop for long, and no timer runs before it does.
     marks.publishDue()
-    if (appended === undefined) throw failure
-    return appended
+    if (offset === undefined) throw failure
+    return offset
   }
 
   /** Appends another replica's entries as one atomic batch. */
@@ -116,52 +118,51 @@ export class Writer {
           w.nextOffset += entry.count
         }
       })
-      group.endBatch(w.nextOffset, term, { resolve, reject }, { first, last })
+      group.endBatch(w.nextOffset, term, { first, last }, resolve, reject)
     })
   }
 
-  #addOne(data: Data, options: AppendOptions, waiter: Waiter<number>): void {
+  /** Adds a batch of one entry: the way of most appends, with nothing on it that it does not need. */
+  #addOne(
+    data: Data,
+    options: AppendOptions,
+    resolve: (offset: number) => void,
+    reject: (error: unknown) => void,
+  ): void {
     const w = this.#w
-    w.checkWritable()
-    const kind = this.#kindOf(options)
+    const kind = this.#kind(options)
     const group = this.#openGroup(data.length)
-    const { length } = group
     const offset = w.nextOffset
-    // Invariant: up to here nothing has changed, and a refusal by what follows leaves the group as it was.
-    checkSpan(offset, offset + kind.count)
+    const end = offset + kind.count
+    const { length } = group
+    checkSpan(offset, end)
     group.add(data, kind, false, w.settings.maxEntryBytes)
-    w.nextOffset = offset + kind.count
+    w.nextOffset = end
     this.#waitingBytes += group.length - length
-    group.endBatch(w.nextOffset, kind.term, waiter, offset)
+    group.endBatch(end, kind.term, offset, resolve, reject)
   }
 
-  #addBatch(data: readonly Data[], options: AppendOptions, waiter: Waiter<AppendedRange>): void {
-    const w = this.#w
-    w.checkWritable()
-    const kind = this.#kindOf(options)
-    checkNotEmpty(data)
-    const group = this.#openGroup(totalLength(data))
-    const first = w.nextOffset
-    this.#fill(group, () => {
-      const lastIndex = data.length - 1
-      for (let i = 0; i <= lastIndex; i++) {
-        group.add(data[i]!, kind, i < lastIndex, w.settings.maxEntryBytes)
-      }
-      w.nextOffset += data.length * kind.count
-    })
-    const last = w.nextOffset - kind.count
-    group.endBatch(w.nextOffset, kind.term, waiter, { first, last })
+  #kind(options: AppendOptions): EntryKind {
+    const { clock } = this.#w.settings
+    if (options === NO_OPTIONS) return this.#plainKind()
+    checkAppendOptions(options)
+    return {
+      type: options.type ?? TYPE_DATA,
+      term: this.#w.term,
+      timestamp: options.timestamp ?? clock.now(),
+      count: options.count ?? 1,
+    }
   }
 
-  /** What the entries of an append are. The same object each time: it is read at once, and not kept. */
-  #kindOf(options: AppendOptions): EntryKind {
-    if (options !== NO_OPTIONS) checkAppendOptions(options)
-    const kind = this.#kind
-    kind.type = options.type ?? TYPE_DATA
-    kind.term = this.#w.term
-    kind.timestamp = options.timestamp ?? this.#w.settings.clock.now()
-    kind.count = options.count ?? 1
-    return kind
+  /** What an entry without options is: the clock is read once for all that come in one turn. */
+  #plainKind(): EntryKind {
+    const { sequencer, settings, term } = this.#w
+    const { turn } = sequencer
+    if (turn === undefined || turn !== this.#plainTurn || term !== this.#plain.term) {
+      this.#plain = { type: TYPE_DATA, term, timestamp: settings.clock.now(), count: 1 }
+      this.#plainTurn = turn
+    }
+    return this.#plain
   }
 
   /** Adds the entries of one batch to the group, all or none. */

@@ -85,8 +85,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a batch is kept in part',
     file: 'segment-scan.js',
-    find: 'if (!header.more) {',
-    replace: 'if (true) {',
+    find: 'if (!header.more) {\n            endOffset = offset;',
+    replace: '{\n            endOffset = offset;',
   },
   {
     name: 'a cut leaves the old synced mark',

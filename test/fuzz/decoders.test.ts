@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { TidemarkError } from 'tidemark'
+import { viewOf } from '#dist/base/index.js'
 import type { Random } from '#dist/io/index.js'
 import { type Cursor, decodeEntries } from '#dist/log/decode.js'
 import { ENTRY_HEADER_BYTES, EntryHeader, mayBeHeader } from '#dist/log/entry-format.js'
@@ -121,7 +122,7 @@ describe('the decoder of entry headers', () => {
       const bytes = randomBytes(random, ENTRY_HEADER_BYTES + below(random, 8))
       const at = below(random, bytes.length - ENTRY_HEADER_BYTES + 1)
       if (below(random, 2) === 0) bytes.fill(0, at + 20, at + 32)
-      assert.equal(header.read(bytes, at, random.uint32()), false)
+      assert.equal(header.read(viewOf(bytes), at, random.uint32()), false)
       mayBeHeader(bytes, at, random.uint32(), random.uint32())
     })
   })
@@ -133,13 +134,16 @@ describe('the decoder of entry headers', () => {
       const [, bytes] = oneOf(random, stores)
       const at = oneOf(random, entryPositions(bytes))
       const salt = new DataView(bytes.buffer).getUint32(8, true)
-      assert.equal(header.read(bytes, at, salt), true)
+      assert.equal(header.read(viewOf(bytes), at, salt), true)
       assert.equal(mayBeHeader(bytes, at, bytes.length - at, 0), true)
       // For the same bytes, two different salts never give the same checksum.
-      assert.equal(header.read(bytes, at, (salt ^ (1 + below(random, 2 ** 31))) >>> 0), false)
+      assert.equal(
+        header.read(viewOf(bytes), at, (salt ^ (1 + below(random, 2 ** 31))) >>> 0),
+        false,
+      )
       const changed = bytes.slice(at, at + ENTRY_HEADER_BYTES)
       changed[below(random, ENTRY_HEADER_BYTES)]! ^= 1 << below(random, 8)
-      assert.equal(header.read(changed, 0, salt), false)
+      assert.equal(header.read(viewOf(changed), 0, salt), false)
     })
   })
 })

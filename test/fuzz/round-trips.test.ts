@@ -6,11 +6,12 @@ import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc, { type Arbitrary } from 'fast-check'
 import {
   crc32,
-  crc32Of36,
+  crc32OfView,
   crc32Sliced,
   OFFSET_MAX,
   TERM_MAX,
   TIMESTAMP_MS_MAX,
+  viewOf,
 } from '#dist/base/index.js'
 import { EntryHeader, sealEntryHeader, writeEntryFields } from '#dist/log/entry-format.js'
 import { decodeIndex, encodeIndex } from '#dist/log/index-format.js'
@@ -49,18 +50,10 @@ it('a checksum goes on from another, as that of zlib does', () => {
     const middle = Math.min(cut, b.length)
     const whole = crc32(b, 0, b.length, salt)
     assert.equal(crc32(b, middle, b.length, crc32(b, 0, middle, salt)), whole)
-    // Of no bytes zlib says 0, whatever the seed, where the array has no memory of its own.
-    assert.equal(whole, b.length === 0 ? salt : zlibCrc32(b, salt))
-    assert.equal(crc32Sliced(b, 0, b.length, salt), whole)
-  })
-  check(property)
-})
-
-it('the checksum of a header is that of its two parts', () => {
-  const header = fc.uint8Array({ minLength: 45, maxLength: 45 })
-  const property = fc.property(header, u32, fc.nat(5), (b, salt, at) => {
-    const before = crc32(b, at, at + 12, salt)
-    assert.equal(crc32Of36(b, at, salt), crc32(b, at + 16, at + 40, before))
+    // For no bytes at all zlib may forget the seed.
+    if (b.length > 0) assert.equal(whole, zlibCrc32(b, salt))
+    assert.equal(crc32Sliced(viewOf(b), 0, b.length, salt), whole)
+    assert.equal(crc32OfView(viewOf(b), 0, b.length, salt), whole)
   })
   check(property)
 })
@@ -105,7 +98,7 @@ it('the header of an entry', () => {
       fc.boolean(),
       (of, { lsn, below, salt, at }, length, dataCrc, more) => {
         const witness = Math.min(below, lsn)
-        const b = new Uint8Array(at + 40)
+        const b = viewOf(new Uint8Array(at + 40))
         writeEntryFields(b, at, of, length, dataCrc, more)
         sealEntryHeader(b, at, lsn, witness, salt)
         const header = new EntryHeader()

@@ -12,6 +12,7 @@ import {
   ForgetfulFiles,
   type ManualClock,
 } from 'tidemark/testing'
+import { viewOf } from '#dist/base/index.js'
 import { type Clock, nodeClock } from '#dist/io/index.js'
 import { EntryHeader } from '#dist/log/entry-format.js'
 
@@ -262,9 +263,10 @@ export function placesOf(files: ForgetfulFiles, store: string): Place[] {
   const bytes = readFile(files, store)
   const salt = bytes.readUInt32LE(8)
   const header = new EntryHeader()
+  const view = viewOf(bytes)
   const places: Place[] = []
   let position = SEGMENT_HEADER_BYTES
-  while (position + ENTRY_HEADER_BYTES <= bytes.length && header.read(bytes, position, salt)) {
+  while (position + ENTRY_HEADER_BYTES <= bytes.length && header.read(view, position, salt)) {
     const { lsn, size, witness, term } = header
     places.push({ store, lsn, position, size, witness, term })
     position += size

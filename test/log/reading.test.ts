@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ForgetfulFiles } from 'tidemark/testing'
-import { errnoOf } from '#dist/base/index.js'
+import { errnoOf, viewOf } from '#dist/base/index.js'
 import { sealEntryHeader } from '#dist/log/entry-format.js'
 import {
   assertCode,
@@ -248,7 +248,8 @@ describe('an entry that is sound but out of place', () => {
     const { position, lsn, witness } = placesOf(files, store!)[7]!
     patchFile(files, store!, (bytes) => {
       if (change.term !== undefined) bytes.writeUInt32LE(change.term, position + 16)
-      sealEntryHeader(bytes, position, change.lsn ?? lsn, witness, bytes.readUInt32LE(8))
+      const salt = bytes.readUInt32LE(8)
+      sealEntryHeader(viewOf(bytes), position, change.lsn ?? lsn, witness, salt)
     })
     return files
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { cloneAll, extremeImages, type ForgetfulFiles, ManualClock } from 'tidemark/testing'
-import { crc32 } from '#dist/base/index.js'
+import { crc32, viewOf } from '#dist/base/index.js'
 import { sealEntryHeader, writeEntryFields } from '#dist/log/entry-format.js'
 import {
   assertCode,
@@ -234,8 +234,8 @@ describe('damage that is proven', () => {
     // A header with a high witness, sealed for another segment: an old life of the disk's block.
     const stray = new Uint8Array(ENTRY_HEADER_BYTES)
     const kind = { type: 1, term: 1, timestamp: 0, count: 1 }
-    writeEntryFields(stray, 0, kind, 0, crc32(new Uint8Array(0)), false)
-    sealEntryHeader(stray, 0, 50, 50, 0xdeadbeef)
+    writeEntryFields(viewOf(stray), 0, kind, 0, crc32(new Uint8Array(0)), false)
+    sealEntryHeader(viewOf(stray), 0, 50, 50, 0xdeadbeef)
     writeFile(files, store, Buffer.concat([bytes, Buffer.from('torn'), stray]))
     await assertOpens(files, someTexts(3))
   })
