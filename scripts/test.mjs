@@ -2,6 +2,7 @@
 // `npm test -- recovery` runs the files whose path contains "recovery".
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -17,9 +18,11 @@ if (files.length === 0) {
   process.stderr.write(`no test file matches ${wanted.join(' ')}\n`)
   process.exit(2)
 }
+// Node leaves one core free, which on two cores means one file after the other.
+const concurrency = Math.max(2, availableParallelism())
 const { status } = spawnSync(
   process.execPath,
-  ['--test', '--test-timeout=240000', ...flags, ...files],
+  ['--test', '--test-timeout=240000', `--test-concurrency=${concurrency}`, ...flags, ...files],
   {
     cwd: root,
     stdio: 'inherit',
