@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { inspectLog, Log, verifyLog } from 'tidemark'
+import { backupLog, inspectLog, Log, verifyLog } from 'tidemark'
 import { errnoOf } from '#dist/base/index.js'
 import { assertCode, someTexts, textsOf } from './fixtures.ts'
 
@@ -72,6 +72,10 @@ describe('a read-only disk', () => {
       assert.deepEqual(await textsOf(reader), someTexts(10))
       await reader.close()
       assert.ok((await verifyLog(path)).sound)
+      const backup: string = `${disk}-backup`
+      t.after(() => rmSync(backup, { recursive: true, force: true }))
+      assert.equal((await backupLog(path, backup)).highWaterMark, 10)
+      rmSync(backup, { recursive: true })
     }
   })
 })
