@@ -1,5 +1,6 @@
 // Counters that survive a crash: each change is appended before it is made, and the Map is what the log
-// says when it is read from its beginning. Run it several times with one folder and see it count on.
+// says when it is read from its beginning. Run it several times with one folder and see it count on:
+//   node build/examples/crash-safe-counter.js ./counters
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 // A reader that follows a log: it reads what is there, then waits for more, until it is told to stop. It
-// might as well run in another process: any number of them can read what one process writes.
+// might as well run in another process: two-processes.ts does.
+//   node build/examples/follow.js ./messages
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
 // Many logs in one folder under one lock: for a program that keeps a log for each customer, say. The lock
 // is one open file, however many logs there are, and keeps every other process out of all of them.
+//   node build/examples/many-logs.js ./customers
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -2,6 +2,7 @@
 // order.proto, with protoc and the packages @bufbuild/protobuf and @bufbuild/protoc-gen-es, by
 //   protoc --plugin=node_modules/.bin/protoc-gen-es --es_out=. \
 //     --es_opt=target=ts,import_extension=ts order.proto
+// To run it: node build/examples/protocol-buffers/orders.js ./orders
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

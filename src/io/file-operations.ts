@@ -95,14 +95,14 @@ export class WatchedOperations {
     return this.#lines?.slice() ?? []
   }
 
-  /** Tells of an asynchronous operation that has been issued. For the file system itself. */
+  /** @internal Tells of an asynchronous operation that has been issued. For the file system itself. */
   issue(op: FileOp): void {
     this.onOperation?.({ ...op, issued: true }, this.#count)
     this.#count++
     this.#note(`${formatOperation(op)} (issued)`)
   }
 
-  /** Tells of an operation that takes effect now; returns how it is to fail. For the file system itself. */
+  /** @internal Tells of an operation that takes effect now; returns how it is to fail. For the file system itself. */
   begin(op: FileOp): FileFault | undefined {
     if (op.kind !== 'read') {
       this.onOperation?.(op, this.#count)
@@ -117,7 +117,7 @@ export class WatchedOperations {
     return fault
   }
 
-  /** As {@link begin}, for operations that fail entirely or not at all. */
+  /** @internal As {@link begin}, for operations that fail entirely or not at all. */
   beginOrThrow(op: FileOp): void {
     const fault = this.begin(op)
     if (fault) throw errorOf(fault, op)

@@ -76,7 +76,7 @@ export function applyNameChange(
   if (change.to) namesOf(change.to.folder).set(change.to.name, change.node)
 }
 
-/** A tree of files and folders with all that a crash could still undo. */
+/** @internal A tree of files and folders with all that a crash could still undo. */
 export class Disk {
   readonly root: FolderNode
   readonly nameChanges: NameChange[]

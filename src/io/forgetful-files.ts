@@ -48,7 +48,7 @@ export class ForgetfulFiles extends WatchedOperations implements Files {
   syncDelay: FileDelay
   /** The same for an asynchronous write or read. */
   writeDelay: FileDelay
-  /** The state itself, for `crash-images.ts`. */
+  /** @internal The state itself, for `crash-images.ts`. */
   readonly disk: Disk
   readonly #pid: number
   readonly #locks = new Map<string, LockHolder>()

@@ -25,7 +25,7 @@ export class EntryIterator<E> implements AsyncIterableIterator<E> {
   /** The last call of `next` that had to wait; later calls wait for it. */
   #turn: Promise<unknown> | undefined
 
-  /** `folder` is for messages; `failed` is told of what ends the reading. */
+  /** @internal `folder` is for messages; `failed` is told of what ends the reading. */
   constructor(source: BatchSource<E>, folder: string, failed: (error: unknown) => void = () => {}) {
     this.#source = source
     this.#folder = folder

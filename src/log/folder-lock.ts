@@ -34,7 +34,7 @@ export class FolderLock {
     })
   }
 
-  /** See {@link FileLock.token}. */
+  /** @internal See {@link FileLock.token}. */
   get token(): string {
     return this.#lock.token
   }
@@ -45,7 +45,7 @@ export class FolderLock {
     return !this.#isReleased && path !== '..' && !path.startsWith(`..${sep}`)
   }
 
-  /** Notes that a log in the folder is open for writing. Throws LOCKED if it is already. */
+  /** @internal Notes that a log in the folder is open for writing. Throws LOCKED if it is already. */
   claim(folder: string): void {
     if (!this.#open.has(folder)) {
       this.#open.add(folder)
@@ -54,7 +54,7 @@ export class FolderLock {
     throw refused(folder, process.pid, 'the lock of the data folder')
   }
 
-  /** Notes that a log in the folder has been closed. */
+  /** @internal Notes that a log in the folder has been closed. */
   disclaim(folder: string): void {
     this.#open.delete(folder)
   }

@@ -33,6 +33,7 @@ export class Replica {
   readonly #w: WriterState
   readonly #writer: Writer
 
+  /** @internal */
   constructor(w: WriterState, writer: Writer) {
     this.#w = w
     this.#writer = writer

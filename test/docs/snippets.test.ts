@@ -16,7 +16,10 @@ const CODE = new Set(['ts', 'js', 'typescript', 'javascript'])
 const MARKS = new Set(['fragment', 'runs', 'output'])
 const TIMEOUT_MS = 30_000
 
-const pages = allPages().filter(({ path }) => path === 'README.md' || path.startsWith('docs/'))
+// The page of the API is made of the declarations: signatures, which are no programs.
+const pages = allPages().filter(({ path }) => {
+  return path === 'README.md' || (path.startsWith('docs/') && path !== 'docs/api.md')
+})
 const blocks = pages.flatMap(blocksOf)
 const snippets = blocks.filter(({ language }) => CODE.has(language))
 const programs = snippets.filter((block) => !isFragment(block))

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { Log } from 'tidemark'
+import { Log, text } from 'tidemark'
+import { linksOf, pageAt, ROOT } from '../docs/pages.ts'
+import { Program } from './program.ts'
 
 const run = promisify(execFile)
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url))
@@ -147,10 +149,146 @@ describe('the examples', () => {
     assert.deepEqual(await exited, [0, null])
   })
 
+  example('work-queue.js', async (folder) => {
+    const path = join(EXAMPLES, 'work-queue.js')
+    const killed = new Program(path, folder)
+    await killed.printed('job 2 begins: train the model')
+    killed.kill('SIGKILL')
+    assert.equal(await killed.ended(), 'SIGKILL')
+    assert.deepEqual(killed.lines, [
+      '5 jobs to do',
+      'job 0 begins: print the invoice',
+      'job 0 is done',
+      'job 1 begins: pack the parcel',
+      'job 1 is done',
+      'job 2 begins: train the model',
+    ])
+    assert.deepEqual(await runExample('work-queue.js', folder), [
+      '3 jobs to do',
+      'job 2 begins: train the model',
+      'job 2 is done',
+      'job 3 begins: send the parcel',
+      'job 3 is done',
+      'job 4 begins: ask for stars',
+      'job 4 is done',
+      '0 jobs to do',
+    ])
+    assert.deepEqual(await runExample('work-queue.js', folder), ['0 jobs to do', '0 jobs to do'])
+  })
+
+  example('event-sourcing.js', async (folder) => {
+    const path = join(EXAMPLES, 'event-sourcing.js')
+    const killed = new Program(path, folder)
+    const requests = ['r1 ada 100', 'r2 grace 50', 'r3 ada -30', 'r4 grace -80', 'r5 ada 1']
+    for (const request of requests) killed.type(request)
+    await killed.printed('r5: ada has 71')
+    killed.kill('SIGKILL')
+    assert.equal(await killed.ended(), 'SIGKILL')
+    assert.deepEqual(killed.lines, [
+      'snapshot before entry 0, 0 entries replayed',
+      'r1: ada has 100',
+      'r2: grace has 50',
+      'r3: ada has 70',
+      'r4: refused',
+      'snapshot before entry 4',
+      'r5: ada has 71',
+    ])
+    const again = new Program(path, folder)
+    for (const request of ['r5 ada 1', 'r1 ada 100', 'r6 ada x', 'r7 ada 1']) again.type(request)
+    again.endInput()
+    assert.equal(await again.ended(), 0, again.errors)
+    assert.deepEqual(again.lines, [
+      'snapshot before entry 4, 1 entries replayed',
+      'r5: ada has 71 (as before)',
+      'r1: ada has 100 (as before)',
+      'r6: not a whole amount',
+      'r7: ada has 72',
+      'snapshot before entry 8',
+      '{ ada: 72, grace: 50 }',
+    ])
+    const log = await Log.open(folder)
+    assert.deepEqual([log.lowWaterMark, await log.snapshots.list()], [8, [8]])
+    await log.close()
+  })
+
+  example('audit-log.js', async (folder) => {
+    for (const [i, what] of ['opened the vault', 'counted', 'closed the vault'].entries()) {
+      const { stdout } = await run(process.execPath, [
+        join(EXAMPLES, 'audit-log.js'),
+        folder,
+        'ada',
+        what,
+      ])
+      const lines = stdout.trimEnd().split('\n')
+      assert.deepEqual(lines.slice(0, 2), [`${i} entries are sound`, `entry ${i}: ada ${what}`])
+      assert.match(lines[2]!, /^keep this elsewhere: [0-9a-f]{64}$/)
+    }
+    const log = await Log.open(folder, { mode: 'read', codec: text })
+    const entries: string[] = []
+    for await (const { data } of log.read()) entries.push(data)
+    await log.close()
+    // Whoever can write to the folder can make a log whose checksums are right.
+    const forgeries: [name: string, entries: string[], broken: number][] = [
+      ['changed', entries.map((entry) => entry.replace('counted', 'slept')), 2],
+      ['removed', entries.toSpliced(1, 1), 1],
+      ['swapped', [entries[1]!, entries[0]!, entries[2]!], 0],
+    ]
+    for (const [name, forged, broken] of forgeries) {
+      const at = `${folder}-${name}`
+      const forgery = await Log.open(at, { codec: text })
+      await forgery.appendBatch(forged)
+      await forgery.close()
+      const program = new Program(join(EXAMPLES, 'audit-log.js'), at)
+      assert.equal(await program.ended(), 1, name)
+      assert.equal(program.errors, `the chain is broken before entry ${broken}\n`, name)
+      assert.deepEqual(program.lines, [], name)
+    }
+  })
+
+  example('two-processes.js', async (folder) => {
+    const path = join(EXAMPLES, 'two-processes.js')
+    const reader = new Program(path, folder, 'read')
+    const first = new Program(path, folder, 'write')
+    first.type('the tide comes in')
+    await reader.printed('0: the tide comes in')
+    first.type('it stands')
+    await first.printed('entry 1 is safe')
+    first.kill('SIGKILL')
+    assert.equal(await first.ended(), 'SIGKILL')
+    await reader.printed('1: it stands')
+    const second = new Program(path, folder, 'write')
+    second.type('it goes out')
+    second.endInput()
+    assert.equal(await second.ended(), 0, second.errors)
+    assert.deepEqual(second.lines, [`writing to ${folder}`, 'entry 2 is safe'])
+    await reader.printed('2: it goes out')
+    reader.kill('SIGTERM')
+    assert.equal(await reader.ended(), 0, reader.errors)
+    assert.deepEqual(reader.lines, [
+      '0: the tide comes in',
+      '1: it stands',
+      '2: it goes out',
+      'told to stop',
+    ])
+    const lost = new Program(path, folder)
+    assert.equal(await lost.ended(), 2)
+    assert.equal(lost.errors, 'two-processes.js <folder> write|read\n')
+  })
+
   it('are all tested', () => {
     const there = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
       .map((name) => name.replaceAll('\\', '/'))
       .filter((name) => name.endsWith('.js') && !name.endsWith('_pb.js'))
     assert.deepEqual(there.sort(), [...TESTED].sort())
+  })
+
+  it('are all listed in examples/README.md', () => {
+    const page = pageAt('examples/README.md')
+    const listed = new Set(linksOf(page).map(({ target }) => target))
+    const there = readdirSync(join(ROOT, 'examples')).filter((name) => name !== 'README.md')
+    assert.deepEqual(
+      there.filter((name) => !listed.has(name)),
+      [],
+    )
   })
 })
