@@ -7,6 +7,7 @@ import { backup } from './commands/backup.ts'
 import { bench } from './commands/bench.ts'
 import { cat } from './commands/cat.ts'
 import { completionOf } from './commands/completion.ts'
+import { cursors } from './commands/cursors.ts'
 import { deletion } from './commands/delete.ts'
 import { demo } from './commands/demo.ts'
 import { dump } from './commands/dump.ts'
@@ -20,7 +21,7 @@ import { Interrupt } from './interrupt.ts'
 import { suggestion } from './nearest.ts'
 import { Output } from './output.ts'
 
-const OPERATIONS = [verify, repair, trim, dump, backup, deletion]
+const OPERATIONS = [verify, repair, trim, cursors, dump, backup, deletion]
 const ALL = [append, cat, info, ...OPERATIONS, bench, demo]
 const COMMANDS: readonly Command[] = [...ALL, completionOf(ALL)]
 

@@ -124,11 +124,12 @@ export function writerOf(files: Files, folder: string): LockHolder | undefined {
 }
 
 function holderAbove(files: Files, folder: string) {
-  for (let above = dirname(folder); ; above = dirname(above)) {
-    const holder = files.lockHolderSync(join(above, LOCK_NAME))
-    if (holder) return { folder: above, holder }
-    if (above === dirname(above)) return undefined
+  for (let at = folder; at !== dirname(at); ) {
+    at = dirname(at)
+    const holder = files.lockHolderSync(join(at, LOCK_NAME))
+    if (holder) return { folder: at, holder }
   }
+  return undefined
 }
 
 function refused(folder: string, pid: number | undefined, what: string): TidemarkError {

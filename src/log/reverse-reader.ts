@@ -1,4 +1,4 @@
-import { KIB } from '../base/index.ts'
+import { KIB, TidemarkError } from '../base/index.ts'
 import type { ReadOptions } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries, type MakeEntry } from './decode.ts'
 import type { BatchSource } from './entry-iterator.ts'
@@ -6,7 +6,7 @@ import { checkNotTrimmed, seekTimestamp } from './locate.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import { type Segment, segmentAt } from './segment.ts'
-import { type ScanStart, segmentStart } from './segment-scan.ts'
+import { type FoundHeader, type ScanStart, searchHeader, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
 
 const STRETCH_BYTES = 64 * KIB
@@ -71,10 +71,47 @@ export class ReverseReader<E extends { readonly offset: number }> implements Bat
         const entries = await this.#read(segment, stretch.first, stretch.stop, end)
         return { entries, start: stretch.first.offset }
       } catch (error) {
-        // What lies behind the damage is delivered first: from one index point at a time.
-        if (stretch.isSingle) throw error
+        if (!isDamage(error)) throw error
+        // What lies behind the damage is delivered first: from one index point at a time...
         this.#stretchBytes = 0
+        if (!stretch.isSingle) continue
+        // ...and there from the first sound entry on.
+        return this.#readBehind(segment, error, stretch.stop, end)
       }
+    }
+  }
+
+  /** The entries between damage and `end`, where `stop` is. Throws the damage if it reaches up to there. */
+  async #readBehind(segment: Segment, first: TidemarkError, stop: number, end: number) {
+    let damage = first
+    for (;;) {
+      const { position = stop, offset = end } = damage.details
+      const isWanted = (found: FoundHeader) => found.offset < end
+      const next = await this.#search(segment, position + 1, stop, offset + 1, isWanted)
+      if (!next) throw damage
+      try {
+        const first = { offset: next.offset, position: next.position, term: 0 }
+        return { entries: await this.#read(segment, first, stop, end), start: next.offset }
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        // There is more than one: only what lies behind the last of them comes before all others.
+        damage = error
+      }
+    }
+  }
+
+  async #search(
+    segment: Segment,
+    from: number,
+    stop: number,
+    offsetMin: number,
+    accept: (found: FoundHeader) => boolean,
+  ): Promise<FoundHeader | undefined> {
+    const file = this.#view.files.acquire(segment)
+    try {
+      return await finish(searchHeader(file, segment, from, stop, offsetMin, accept))
+    } finally {
+      this.#view.files.release(segment)
     }
   }
 
@@ -108,4 +145,8 @@ export class ReverseReader<E extends { readonly offset: number }> implements Bat
       this.#view.files.release(segment)
     }
   }
+}
+
+function isDamage(error: unknown): error is TidemarkError {
+  return error instanceof TidemarkError && error.code === 'CORRUPT'
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { invariant } from '../base/index.ts'
 import { removeIfThere, replaceFile, writeStep } from './file-steps.ts'
-import { storeName } from './names.ts'
+import { parseSegmentName, storeName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { LogSettings } from './options.ts'
 import { Segment } from './segment.ts'
@@ -16,7 +16,7 @@ export function* createSegment(
   settings: LogSettings,
   fields: Omit<SegmentHeader, 'id' | 'createdAt'>,
 ): Steps<Segment> {
-  const id = freshId(settings)
+  const id = freshId(settings, folder)
   const header: SegmentHeader = { ...fields, id, createdAt: settings.clock.now() }
   const path = join(folder, storeName(header.base, id))
   yield* replaceFile(settings.files, path, encodeSegmentHeader(header))
@@ -25,11 +25,16 @@ export function* createSegment(
   return segment
 }
 
-/** A salt for a new segment. Zero means "no segment" in a header. */
-function freshId(settings: LogSettings): number {
+/**
+ * A salt for a new segment. Zero means "no segment" in a header. Invariant: no two segments of a log, nor one
+ * and another that is dead and not yet removed, have the same, by which a successor names its predecessor.
+ */
+function freshId(settings: LogSettings, folder: string): number {
+  const names = settings.files.listSync(folder)
+  const taken = new Set(names.map((name) => parseSegmentName(name)?.id))
   for (;;) {
     const id = settings.random.uint32()
-    if (id !== 0) return id
+    if (id !== 0 && !taken.has(id)) return id
   }
 }
 

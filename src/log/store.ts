@@ -14,12 +14,15 @@ const PRESSURE_MS = 20
 const RESERVE_BYTES_MIN = 16 * KIB
 const RESERVE_BYTES_MAX = 256 * KIB
 const ZEROS = new Uint8Array(RESERVE_BYTES_MAX)
+/** Writes from this size on are followed by a hole, so long that the file's length seldom changes. */
+const HOLE_FROM_BYTES = RESERVE_BYTES_MAX / 2
+const HOLE_BYTES = 8 * MIB
 
 /**
  * The store of the active segment, open for writing. It knows bytes only, not entries.
  *
- * Space ahead of the entries is reserved by writing zeros: a sync that need not change the file's
- * length is about twice as fast, and zeros are never a valid entry.
+ * Space ahead of the entries is reserved by writing zeros, or a hole where writes are large: a sync that
+ * need not change the file's length is about twice as fast, and zeros are never a valid entry.
  */
 export class Store {
   readonly path: string
@@ -69,8 +72,20 @@ export class Store {
     const end = position + bytes.length
     if (end <= this.#allocated) return
     this.#allocated = end
-    // Where writes are large, the zeros would cost more than the length that they save.
-    if (bytes.length < RESERVE_BYTES_MAX / 2) this.#reserve(end, reserveLimit)
+    if (bytes.length < HOLE_FROM_BYTES) this.#reserve(end, reserveLimit)
+    else this.#reserveHole(end, reserveLimit)
+  }
+
+  /** Where writes are large, zeros would cost more than they save. A hole fixes the file's length alone. */
+  #reserveHole(from: number, limit: number): void {
+    const size = Math.min(HOLE_BYTES, limit - from)
+    if (size <= 0) return
+    try {
+      this.#file.truncateSync(from + size)
+      this.#allocated = from + size
+    } catch {
+      // As in #reserve.
+    }
   }
 
   #reserve(from: number, limit: number): void {

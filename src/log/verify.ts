@@ -1,9 +1,8 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { type EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { writerOf } from './folder-lock.ts'
-import { listSnapshots, readFrames } from './folder-snapshots.ts'
 import { checkIndexFile } from './index-check.ts'
 import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
 import type { Meta } from './meta-format.ts'
@@ -16,6 +15,7 @@ import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segme
 import { finish } from './steps.ts'
 import { examineTail } from './tail.ts'
 import { tornBytes } from './torn-bytes.ts'
+import { noteCursorsBeyond, verifyBeside } from './verify-beside.ts'
 
 export interface VerifyOptions {
   readonly files?: Files
@@ -119,7 +119,10 @@ async function verifyFolder(
     })
     options.onProgress?.({ bytes: findings.bytes, totalBytes })
   }
-  await verifySnapshots(files, path, findings, options.signal)
+  await verifyBeside({ files, path, signal: options.signal }, (file, position, offset, problem) => {
+    findings.add(file, position, offset, problem)
+  })
+  if (!lives) noteCursorsBeyond(files, path, findings.endOffset, findings.notes)
   if (active && lowWaterMark > findings.endOffset) {
     const problem = `the low-water mark ${lowWaterMark} is beyond the end ${findings.endOffset}`
     findings.add(META_NAME, 0, findings.endOffset, problem, lowWaterMark)
@@ -155,27 +158,6 @@ function readFolder(files: Files, path: string, findings: Findings): Outline {
     findings.notes.push(`left over, and removed by the next writer: ${chain.dead.join(', ')}`)
   }
   return outline
-}
-
-/** Reads every snapshot to its end: each frame's checksum continues the one before. */
-async function verifySnapshots(
-  files: Files,
-  path: string,
-  findings: Findings,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  for (const { offset, name } of listSnapshots(files, path)) {
-    signal?.throwIfAborted()
-    const file = files.openSync(join(path, name), 'read')
-    try {
-      for await (const _ of readFrames(file, name, offset)) signal?.throwIfAborted()
-    } catch (error) {
-      if (!(error instanceof TidemarkError && error.code === 'CORRUPT')) throw error
-      findings.add(name, error.details.position ?? 0, offset, error.message)
-    } finally {
-      file.closeSync()
-    }
-  }
 }
 
 /** A sealed segment is whole up to the end that its successor recorded. */

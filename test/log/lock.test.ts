@@ -111,6 +111,14 @@ describe('the lock of a data folder', () => {
     lock.release()
   })
 
+  it('can be that of the root', async () => {
+    const files = newFiles()
+    const lock = await FolderLock.acquire('/', { files })
+    await assertCode('LOCKED', FolderLock.acquire('/', { files }))
+    await (await Log.open('/a', { files, lock })).close()
+    lock.release()
+  })
+
   it('refuses a log for which a lock in between is held', async () => {
     const files = newFiles()
     const lower = await FolderLock.acquire('/data/part', { files })

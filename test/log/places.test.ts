@@ -109,20 +109,30 @@ async function lineOf(child: ChildProcess): Promise<string> {
   return line.toString().trim()
 }
 
+/** What a writer in a container of its own says, once it has ended. */
+async function saidBy(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const child = contained(folder, { ...env, TIDEMARK_TEST_CLOSE: '1' })
+  const ended = once(child, 'close')
+  const line = await lineOf(child)
+  await ended
+  return line
+}
+
 /** Holds a log in one container, kills that, and opens it in two more. What each of them says. */
 async function afterContainer(t: TestContext, env: NodeJS.ProcessEnv): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-contained-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const closing = { ...env, TIDEMARK_TEST_CLOSE: '1' }
   const first = contained(folder, env)
+  const closed = once(first, 'close')
   const said = [await lineOf(first)]
-  said.push(await lineOf(contained(folder, closing)))
+  said.push(await saidBy(folder, env))
   // With `unshare` goes its child, which is pid 1 of the namespace.
   first.kill('SIGKILL')
-  await once(first, 'exit')
-  said.push(await lineOf(contained(folder, closing)))
+  // Its output is closed when that has ended too.
+  await closed
+  said.push(await saidBy(folder, env))
   rmSync(join(folder, 'lock'))
-  said.push(await lineOf(contained(folder, closing)))
+  said.push(await saidBy(folder, env))
   return said
 }
 

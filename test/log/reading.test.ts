@@ -225,6 +225,29 @@ describe('an entry that is damaged while the log is closed', () => {
     })
   })
 
+  it('ends a reverse read behind it, whatever the index', async () => {
+    for (const indexIntervalBytes of [1, 4096]) {
+      for (const lsns of [[3], [3, 5, 6], [0], [24]]) {
+        const files = newFiles()
+        const log = await openOn(files, { indexIntervalBytes })
+        for (const text of someTexts(25)) await log.append(text)
+        await log.close()
+        const store = storesOf(files)[0]!
+        const places = placesOf(files, store)
+        for (const lsn of lsns) damageEntry(files, places[lsn]!)
+        await using(files, { mode: 'read' }, async (reader) => {
+          const seen: string[] = []
+          const last = lsns.at(-1)!
+          const error = await assertCode('CORRUPT', async () => {
+            for await (const { data } of reader.read({ reverse: true })) seen.push(data.toString())
+          })
+          assert.equal(error.details.offset, last)
+          assert.deepEqual(seen, someTexts(24 - last, last + 1).toReversed())
+        })
+      }
+    }
+  })
+
   it('ends a reverse read, but not one of a range that it does not lie in', async () => {
     const { files, hurt } = await damagedLog()
     await using(files, options, async (log) => {

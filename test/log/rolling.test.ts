@@ -72,6 +72,21 @@ describe('rolling by size', () => {
     }
   })
 
+  it('gives no two segments the same id, though chance would', async () => {
+    const files = newFiles()
+    let drawn = 0
+    // Each number comes twice, and zero first, which is no id.
+    const random = { uint32: () => drawn++ >> 1 }
+    await using(files, { segmentBytes: 512, random }, async (log) => {
+      for (const text of someTexts(60)) await log.append(text)
+      assert.deepEqual(await textsOf(log), someTexts(60))
+    })
+    const ids = storesOf(files).map((name) => name.slice(21, 29))
+    assert(ids.length > 3)
+    assert.equal(new Set(ids).size, ids.length)
+    assert(!ids.includes('00000000'))
+  })
+
   it('never splits a batch, however the groups fall', async () => {
     const files = newFiles()
     const firsts: number[] = []
