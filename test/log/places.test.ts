@@ -63,6 +63,8 @@ describe('a read-only disk', () => {
     const log = await Log.open(folder)
     await log.appendBatch(someTexts(10))
     cpSync(folder, killed, { recursive: true })
+    // Its text names this process, which lives: the copy is to look like that of one that does not.
+    rmSync(join(killed, 'lock'))
     await log.close()
     const { status, stderr } = spawnSync('mount', ['-o', 'remount,ro', disk], { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
