@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -78,7 +77,7 @@ function attemptLock(path: string): FileLock | undefined {
     const key = realpathSync.native(path)
     if (held.has(key)) throw locked(path, thisProcess())
     const kernelLock = takeKernelLock(path, fd)
-    mine = { ...thisProcess(), token: randomBytes(16).toString('hex'), kernelLock }
+    mine = { ...thisProcess(), token: freshToken(), kernelLock }
     takeText(path, fd, mine)
     if (sameFile(fd, path)) {
       held.add(key)
@@ -90,6 +89,10 @@ function attemptLock(path: string): FileLock | undefined {
   }
   closeSync(fd)
   return undefined
+}
+
+function freshToken(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex')
 }
 
 /** Undoes a failed attempt. What went wrong first says more than what goes wrong here. */

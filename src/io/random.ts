@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { getU32 } from '../base/index.ts'
-
 /** The port to randomness. */
 export interface Random {
   /** A uniformly distributed integer in [0, 2^32). */
@@ -8,7 +5,8 @@ export interface Random {
 }
 
 export const nodeRandom: Random = {
-  uint32: () => getU32(randomBytes(4), 0),
+  // The global one: to import `node:crypto` would cost every program a part of its start.
+  uint32: () => crypto.getRandomValues(new Uint32Array(1))[0]!,
 }
 
 /** A random source that is a pure function of its seed (mulberry32), for tests and simulations. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
-import { type BackupOptions, type BackupReport, backupView } from './backup.ts'
+import type { BackupOptions, BackupReport } from './backup.ts'
 import { bytes, type Codec, type InputOf } from './codec.ts'
 import type {
   AppendedRange,
@@ -260,6 +260,7 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
    */
   async backup(to: string, options: BackupOptions = {}): Promise<BackupReport> {
     this.#checkReadable()
+    const { backupView } = await import('./backup.ts')
     return backupView(this.#view, to, options)
   }
 
