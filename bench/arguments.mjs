@@ -12,6 +12,7 @@ Measures the log beside its peers and prints one table.
   --dir=FOLDER   where the files go, a folder on the disk to measure; the system's folder for
                  temporary files by default
   --json         all figures as JSON instead of the table
+  --svg=FILE     draws the table as a picture, too
   --help         this text
 `
 
@@ -30,6 +31,7 @@ function parse(args) {
         only: { type: 'string' },
         dir: { type: 'string' },
         json: { type: 'boolean', default: false },
+        svg: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     }).values

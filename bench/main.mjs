@@ -3,7 +3,7 @@
 // Every row runs in a process of its own, so that no row inherits another's heap or optimised code.
 // Within a row, Tidemark and its peers take turns, so that a noisy machine disturbs all of them.
 import { fork } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ import { describeMachine } from './machine.mjs'
 import { installPeers } from './peers.mjs'
 import { proveSyncs } from './prove-syncs.mjs'
 import { ROW_NAMES } from './rows/index.mjs'
+import { renderSvg } from './svg.mjs'
 import { renderTable } from './table.mjs'
 
 const ROW_PROCESS = fileURLToPath(new URL('row-process.mjs', import.meta.url))
@@ -75,6 +76,7 @@ async function main() {
     const machine = describeMachine(folder)
     await proveSyncs(join(folder, 'proof'))
     const rows = await runRows(options, folder)
+    if (options.svg !== undefined) writeFileSync(options.svg, renderSvg({ machine, options, rows }))
     if (options.json) {
       const { runs, quick, full } = options
       process.stdout.write(`${JSON.stringify({ machine, runs, quick, full, rows }, null, 2)}\n`)

@@ -111,8 +111,9 @@ export function withGuard<T>(
 function claimGuard(path: string, mine: LockRecord, judge: Judge): string[] {
   const own = `${path}.by-${mine.token}`
   let placed: string | undefined
-  writeFileSync(own, formatRecord(mine), { flag: 'wx' })
   try {
+    // On a full disk the file is made, and stays empty.
+    writeFileSync(own, formatRecord(mine), { flag: 'wx' })
     for (let step = 0; ; step++) {
       const { claims, last, next } = walk(path)
       if (last?.token === mine.token) {
