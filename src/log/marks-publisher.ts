@@ -28,6 +28,8 @@ export class MarksPublisher {
   #stopped = false
   /** The file, once a writer that blocks has needed it. */
   #kept: File | undefined
+  #isHeld = false
+  #isDue = false
 
   constructor(folder: string, settings: LogSettings, current: () => Marks) {
     this.#path = join(folder, MARKS_NAME)
@@ -37,6 +39,10 @@ export class MarksPublisher {
 
   /** Says that the marks have changed. */
   changed(): void {
+    if (this.#isHeld) {
+      this.#isDue = true
+      return
+    }
     if (this.#cancel || this.#stopped) return
     const wait = this.#publishedAt + PUBLISH_INTERVAL_MS - this.#settings.clock.monotonic()
     if (wait <= 0) this.publish()
@@ -61,11 +67,19 @@ export class MarksPublisher {
   }
 
   /**
-   * Writes the marks now if they wait for their moment. For a writer that blocks, and does so often: its file
-   * stays open.
+   * Between this and {@link release} changes are only noted: for a writer that blocks, which is told of
+   * several, and during which no timer fires.
    */
-  publishDue(): void {
-    if (!this.#cancel) return
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  /** Writes what has changed since {@link hold}. A writer that blocks does so often: its file stays open. */
+  release(): void {
+    this.#isHeld = false
+    if (!this.#isDue) return
+    this.#isDue = false
+    if (this.#stopped) return
     try {
       this.#kept ??= this.#open()
     } catch {

@@ -88,9 +88,13 @@ export class Writer {
     // Whoever blocks for the disk anyway need not be told that others wait for it.
     if (this.#isOverloaded(data.length)) sequencer.drainSync()
     this.#addOne(data, options, resolve, reject)
-    sequencer.drainSync()
     // The caller may not come back to its event loop for long, and no timer runs before it does.
-    marks.publishDue()
+    marks.hold()
+    try {
+      sequencer.drainSync()
+    } finally {
+      marks.release()
+    }
     if (offset === undefined) throw failure
     return offset
   }
