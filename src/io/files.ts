@@ -1,5 +1,5 @@
 // The port to files. Everything above this layer reaches storage through these two interfaces; the
-// implementations are node-files.ts (the real thing) and forgetful-files.ts (one that crashes).
+// implementations are node-files.ts (the real thing) and, in the layer `simulation`, one that crashes.
 //
 // Durability is what POSIX gives and no more: bytes are safe after the file's `datasync`, and a name
 // (created, renamed or removed) is safe after the `syncDirectory` of its folder.

@@ -4,26 +4,28 @@
 export {
   type Cancel,
   type Clock,
+  type File,
+  type FileLock,
+  type FileMode,
+  type Files,
+  type LockHolder,
+  type Random,
+  seededRandom,
+} from '../io/index.ts'
+export {
   type CrashImage,
   cloneAll,
   crashImage,
   errnoError,
   extremeImages,
-  type File,
   type FileDelay,
   type FileFault,
-  type FileLock,
-  type FileMode,
   type FileOp,
   type FileOpKind,
-  type Files,
   ForgetfulFiles,
   type ForgetfulOptions,
-  type LockHolder,
   ManualClock,
-  type Random,
-  seededRandom,
-} from '../io/index.ts'
+} from '../simulation/index.ts'
 export type {
   ContractLog,
   ContractOptions,

@@ -1,5 +1,6 @@
 // What is done with each image: open it for reading, for writing, write on, close, open again.
-import type { CrashImage, Random } from '#dist/io/index.js'
+import type { Random } from '#dist/io/index.js'
+import type { CrashImage } from '#dist/simulation/index.js'
 import type { Library } from './library.ts'
 import { checkFound, type Expectation } from './model.ts'
 

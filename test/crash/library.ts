@@ -2,15 +2,18 @@
 // with a planted bug as well as against the real one.
 import { pathToFileURL } from 'node:url'
 
-export type Library = typeof import('tidemark') & typeof import('#dist/io/index.js')
+export type Library = typeof import('tidemark') &
+  typeof import('#dist/io/index.js') &
+  typeof import('#dist/simulation/index.js')
 
 /** Loads the build in `dist`, a folder laid out like the package's own. */
 export async function loadLibrary(dist: URL): Promise<Library> {
-  const [face, testing] = await Promise.all([
+  const [face, io, simulation] = await Promise.all([
     import(new URL('index.js', dist).href),
     import(new URL('io/index.js', dist).href),
+    import(new URL('simulation/index.js', dist).href),
   ])
-  return { ...testing, ...face }
+  return { ...io, ...simulation, ...face }
 }
 
 export const realBuild = new URL('../../../dist/', import.meta.url)

@@ -1,5 +1,6 @@
 // One random run of a log over the forgetful file system, with images taken as it goes.
-import type { CrashImage, ForgetfulFiles, ManualClock, Random } from '#dist/io/index.js'
+import type { Random } from '#dist/io/index.js'
+import type { CrashImage, ForgetfulFiles, ManualClock } from '#dist/simulation/index.js'
 import { contentsOf, LOG_FOLDER, type Settings } from './check.ts'
 import type { Library } from './library.ts'
 import { type Expectation, Model } from './model.ts'

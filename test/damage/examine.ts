@@ -1,7 +1,7 @@
 // Opens a damaged copy of a specimen in every way and says what became of its entries.
 
 import { type Entry, type Log, TidemarkError, verifyLog } from 'tidemark'
-import { cloneAll, type ForgetfulFiles } from '#dist/io/index.js'
+import { cloneAll, type ForgetfulFiles } from '#dist/simulation/index.js'
 import { FOLDER, open, type Specimen } from './specimen.ts'
 
 export interface Outcome {

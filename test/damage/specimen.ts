@@ -1,7 +1,8 @@
 // A small log of several segments, in the states in which damage may meet it.
 
 import { Log } from 'tidemark'
-import { cloneAll, ForgetfulFiles, ManualClock, seededRandom } from '#dist/io/index.js'
+import { seededRandom } from '#dist/io/index.js'
+import { cloneAll, ForgetfulFiles, ManualClock } from '#dist/simulation/index.js'
 
 export const FOLDER = '/log'
 export const SETTINGS = { segmentBytes: 900, indexIntervalBytes: 200 } as const

@@ -3,7 +3,8 @@
 
 import { Buffer } from 'node:buffer'
 import { type Entry, inspectLog, Log, type Replica, TidemarkError, verifyLog } from 'tidemark'
-import { type ForgetfulFiles, ManualClock, seededRandom } from '#dist/io/index.js'
+import { seededRandom } from '#dist/io/index.js'
+import { type ForgetfulFiles, ManualClock } from '#dist/simulation/index.js'
 import { dump, readFolder, writeFolder } from '../golden/dump.ts'
 import { FOLDER, type GoldenContents, type GoldenEntry } from '../golden/specimens.ts'
 import type { Contents } from './mutations.ts'

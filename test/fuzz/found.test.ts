@@ -4,14 +4,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Log, type LogOptions, TidemarkError, verifyLog } from 'tidemark'
 import { viewOf } from '#dist/base/index.js'
-import {
-  errnoError,
-  type Files,
-  ForgetfulFiles,
-  ManualClock,
-  seededRandom,
-} from '#dist/io/index.js'
+import { type Files, seededRandom } from '#dist/io/index.js'
 import { EntryHeader, mayBeHeader } from '#dist/log/entry-format.js'
+import { errnoError, ForgetfulFiles, ManualClock } from '#dist/simulation/index.js'
 import { dump, readFolder, writeFolder } from '../golden/dump.ts'
 import { entryPositions, kindOf, resealEntry, resealFile } from '../golden/reseal.ts'
 import { closedLog, FOLDER, killedLog, replicaLog, type Specimen } from '../golden/specimens.ts'

@@ -1,7 +1,8 @@
 // A folder of the simulated disk as text and back: what is committed is readable, and a change of the
 // format shows as a difference of lines.
 
-import { type Files, ForgetfulFiles } from '#dist/io/index.js'
+import type { Files } from '#dist/io/index.js'
+import { ForgetfulFiles } from '#dist/simulation/index.js'
 
 const LINE_BYTES = 16
 

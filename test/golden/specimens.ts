@@ -2,7 +2,8 @@
 // still and a seeded source of random numbers, so writing them again gives the same bytes.
 
 import { type AppendOptions, Log } from 'tidemark'
-import { cloneAll, errnoError, ForgetfulFiles, ManualClock, seededRandom } from '#dist/io/index.js'
+import { seededRandom } from '#dist/io/index.js'
+import { cloneAll, errnoError, ForgetfulFiles, ManualClock } from '#dist/simulation/index.js'
 
 export const FOLDER = '/log'
 

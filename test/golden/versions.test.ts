@@ -15,7 +15,7 @@ import {
   verifyLog,
 } from 'tidemark'
 import { crc32 } from '#dist/base/index.js'
-import type { ForgetfulFiles } from '#dist/io/index.js'
+import type { ForgetfulFiles } from '#dist/simulation/index.js'
 import { dump, readFolder, writeFolder } from './dump.ts'
 import { kindOf, resealFile } from './reseal.ts'
 import { closedLog, FOLDER } from './specimens.ts'

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { describe, it, type TestContext } from 'node:test'
-import { cloneAll, extremeImages, type Files, ForgetfulFiles, nodeFiles } from '#dist/io/index.js'
+import { type Files, nodeFiles } from '#dist/io/index.js'
+import { cloneAll, extremeImages, ForgetfulFiles } from '#dist/simulation/index.js'
 
 function put(files: Files, path: string, text: string): void {
   const isThere = files.existsSync(path)

@@ -17,8 +17,9 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   base: { uses: [], modules: ['node:zlib'], isPure: true },
   io: { uses: ['base'], modules: undefined, isPure: false },
   log: { uses: ['base', 'io'], modules: ['node:path'], isPure: true },
+  simulation: { uses: ['base', 'io'], modules: ['node:crypto', 'node:path'], isPure: false },
   testing: {
-    uses: ['base', 'io', 'log'],
+    uses: ['base', 'io', 'log', 'simulation'],
     modules: ['node:assert/strict', 'node:test'],
     isPure: true,
   },

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { Random } from '../io/index.ts'
 import {
   below,
   chance,
@@ -20,7 +21,6 @@ import {
   type TreeNode,
 } from './forgetful-disk.ts'
 import { ForgetfulFiles } from './forgetful-files.ts'
-import type { Random } from './random.ts'
 
 /** One state in which a crash could leave a file system. */
 export interface CrashImage {

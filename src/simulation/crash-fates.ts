@@ -1,5 +1,5 @@
+import type { Random } from '../io/index.ts'
 import { applyChange, type Content, type FileChange, type FileNode } from './forgetful-content.ts'
-import type { Random } from './random.ts'
 
 // What becomes of the unsynced changes of one file in a crash.
 //

@@ -1,14 +1,12 @@
 // What the tests of the forgetful file system use to set up a state and to look at one.
 import assert from 'node:assert/strict'
+import { type File, type Random, seededRandom } from '#dist/io/index.js'
 import {
   type CrashImage,
   crashImage,
   extremeImages,
-  type File,
   ForgetfulFiles,
-  type Random,
-  seededRandom,
-} from '#dist/io/index.js'
+} from '#dist/simulation/index.js'
 
 /** A file's content in short: runs of equal bytes as letter and length, zeros as dots. */
 export function runs(data: Uint8Array): string {

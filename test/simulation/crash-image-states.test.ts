@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { type File, seededRandom } from '#dist/io/index.js'
 import {
   cloneAll,
   crashImage,
   errnoError,
   extremeImages,
-  type File,
   ForgetfulFiles,
-  seededRandom,
-} from '#dist/io/index.js'
+} from '#dist/simulation/index.js'
 import {
   allKept,
   contentOf,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { errnoError, extremeImages, type FileOp, ForgetfulFiles } from '#dist/io/index.js'
+import { errnoError, extremeImages, type FileOp, ForgetfulFiles } from '#dist/simulation/index.js'
 import { bytes, gate, named, textOf, worstCase } from './contents.ts'
 
 const enospc = { code: 'ENOSPC' }

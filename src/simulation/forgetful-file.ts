@@ -1,3 +1,4 @@
+import type { File } from '../io/index.ts'
 import {
   errnoError,
   errorOf,
@@ -5,7 +6,6 @@ import {
   type FileOpKind,
   type WatchedOperations,
 } from './file-operations.ts'
-import type { File } from './files.ts'
 import type { FileNode } from './forgetful-content.ts'
 import type { Disk } from './forgetful-disk.ts'
 

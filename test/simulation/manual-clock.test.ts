@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { afterMicrotasks, ManualClock } from '#dist/io/index.js'
+import { afterMicrotasks } from '#dist/io/index.js'
+import { ManualClock } from '#dist/simulation/index.js'
 
 describe('ManualClock', () => {
   it('stands still until it is moved', async () => {

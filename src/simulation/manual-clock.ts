@@ -1,5 +1,5 @@
 import { TidemarkError } from '../base/index.ts'
-import { afterMicrotasks, type Cancel, type Clock } from './clock.ts'
+import { afterMicrotasks, type Cancel, type Clock } from '../io/index.ts'
 
 interface Timer {
   /** On the monotonic clock, in ms. */

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import {
-  crashImage,
-  extremeImages,
-  ForgetfulFiles,
-  type Random,
-  seededRandom,
-} from '#dist/io/index.js'
+import { type Random, seededRandom } from '#dist/io/index.js'
+import { crashImage, extremeImages, ForgetfulFiles } from '#dist/simulation/index.js'
 import { bytes, gate, named, textOf, worstCase } from './contents.ts'
 
 describe('ForgetfulFiles: files', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { extremeImages, type File, ForgetfulFiles, seededRandom } from '#dist/io/index.js'
+import { type File, seededRandom } from '#dist/io/index.js'
+import { extremeImages, ForgetfulFiles } from '#dist/simulation/index.js'
 import { describeFiles, durableFile, letters, runs, same, sampled, seen } from './contents.ts'
 
 const SECTOR = 512
