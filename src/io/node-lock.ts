@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -26,6 +25,7 @@ import {
   withGuard,
 } from './lock-guard.ts'
 import { aliveness, type ProcessIdentity, thisProcess } from './process-identity.ts'
+import { randomBytes } from './random.ts'
 
 // One writer. A lock is a file that stays where it is once made: while held, it is open, locked by
 // the kernel, and its text says by whom; when released it is empty.
@@ -78,7 +78,7 @@ function attemptLock(path: string): FileLock | undefined {
     const key = realpathSync.native(path)
     if (held.has(key)) throw locked(path, thisProcess())
     const kernelLock = takeKernelLock(path, fd)
-    mine = { ...thisProcess(), token: randomBytes(16).toString('hex'), kernelLock }
+    mine = { ...thisProcess(), token: Buffer.from(randomBytes(16)).toString('hex'), kernelLock }
     takeText(path, fd, mine)
     if (sameFile(fd, path)) {
       held.add(key)

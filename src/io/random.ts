@@ -1,10 +1,14 @@
-import { randomBytes } from 'node:crypto'
 import { getU32 } from '../base/index.ts'
 
 /** The port to randomness. */
 export interface Random {
   /** A uniformly distributed integer in [0, 2^32). */
   uint32(): number
+}
+
+/** Node loads the global `crypto` when it is first touched; `node:crypto` would cost every import of the library 3 ms. */
+export function randomBytes(count: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(count))
 }
 
 export const nodeRandom: Random = {

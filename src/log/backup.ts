@@ -34,15 +34,7 @@ export interface BackupReport {
   readonly copiedBytes: number
 }
 
-/**
- * Makes a backup of the log in the folder `from`: a new folder `to` that is a log of its own, closed,
- * with every entry that was below the high-water mark when the call began, and perhaps some more. A
- * writer may go on meanwhile, in this process or another. To restore, open the backup, or a copy of it.
- *
- * Throws NOT_FOUND if there is no log, INVALID_ARGUMENT if `to` exists or lies in the log, CORRUPT if
- * what has to be copied is damaged (sealed segments are linked unread: verify the backup), IO, or the
- * signal's reason. A backup that failed, or whose process ended, has left nothing under the name `to`.
- */
+/** See on-demand.ts, through which programs call it. */
 export async function backupLog(
   from: string,
   to: string,

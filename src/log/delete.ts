@@ -35,13 +35,7 @@ const OWN_NAMES = [META_NAME, MARKS_NAME, REPAIR_NAME]
 const SNAPSHOT_NAME = /^\d{20}\.snapshot(\.\d+)?$/
 const BROKEN_NAME = new RegExp(`(\\.\\d+)?\\${BROKEN_SUFFIX}$`)
 
-/**
- * Deletes a log that nobody writes: its segments, snapshots, cursors, what repairs have kept, and the
- * folder, unless there is something else in it. Once it has begun the folder is refused with NOT_FOUND
- * until the deletion is finished; one that was interrupted is finished by the next.
- *
- * Throws LOCKED while somebody writes, NOT_FOUND if there is no log, IO.
- */
+/** See on-demand.ts, through which programs call it. */
 export async function deleteLog(
   folder: string,
   options: DeleteOptions = {},

@@ -69,10 +69,7 @@ export interface DumpOptions {
   readonly files?: Files
 }
 
-/**
- * All that lies in a log's folder, file by file and entry by entry, also where it is damaged, dead or not
- * yet promised to anybody. Changes nothing. Throws NOT_FOUND, IO, or the signal's reason.
- */
+/** See on-demand.ts, through which programs call it. */
 export async function* dumpLog(
   folder: string,
   options: DumpOptions = {},

@@ -1,4 +1,4 @@
-export { type BackupOptions, type BackupReport, backupLog } from './backup.ts'
+export type { BackupOptions, BackupReport } from './backup.ts'
 export { bytes, type Codec, type InputOf, json, text } from './codec.ts'
 export type {
   AppendedRange,
@@ -11,8 +11,8 @@ export type {
 } from './commit-log.ts'
 export type { CursorOptions, CursorReadOptions, CursorStart, DurableCursor } from './cursor.ts'
 export type { CursorInfo, Cursors } from './cursors.ts'
-export { type DeleteOptions, type DeleteReport, deleteLog } from './delete.ts'
-export { type DumpOptions, type DumpRecord, dumpLog } from './dump.ts'
+export type { DeleteOptions, DeleteReport } from './delete.ts'
+export type { DumpOptions, DumpRecord } from './dump.ts'
 export type {
   DamageEvent,
   LogEvents,
@@ -24,14 +24,22 @@ export type {
 } from './events.ts'
 export { FolderLock } from './folder-lock.ts'
 export type { HistogramCounts } from './histogram.ts'
-export { inspectLog, type LogInfo } from './inspect.ts'
+export type { LogInfo } from './inspect.ts'
 export { Log } from './log.ts'
 export type { LogMetrics } from './meter.ts'
+export {
+  backupLog,
+  deleteLog,
+  dumpLog,
+  inspectLog,
+  repairLog,
+  verifyLog,
+} from './on-demand.ts'
 export type { LogOptions, Retention, SyncPolicy } from './options.ts'
 export type { DamagedRange } from './recovery.ts'
-export { type RepairOptions, type RepairReport, repairLog } from './repair.ts'
+export type { RepairOptions, RepairReport } from './repair.ts'
 export type { OffsetRange } from './repair-plan.ts'
 export type { Replica, StoredEntry } from './replica.ts'
 export type { ReplicaEntry } from './replica-entry.ts'
 export type { Damage as DamageReport } from './segment-chain.ts'
-export { type VerifyOptions, type VerifyReport, verifyLog } from './verify.ts'
+export type { VerifyOptions, VerifyReport } from './verify.ts'

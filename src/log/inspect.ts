@@ -24,10 +24,7 @@ export interface LogInfo {
   readonly isClean: boolean
 }
 
-/**
- * What a log looks like from outside, without waiting for its writer or changing anything. Throws
- * NOT_FOUND, CORRUPT if the meta file or a whole segment is damaged, UNSUPPORTED_VERSION.
- */
+/** See on-demand.ts, through which programs call it. */
 export async function inspectLog(
   folder: string,
   options: { files?: Files } = {},

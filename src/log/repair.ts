@@ -59,15 +59,7 @@ export interface RepairReport {
   readonly highWaterMark: number
 }
 
-/**
- * Repairs a damaged log that nobody writes. By default it ends before the first entry that is lost. With
- * `skip` all that is sound stays, under its offset, and reads pass over what is lost; the batch that an
- * entry belonged to may then be there in part. Replaced files are kept, with names that end in `.broken`.
- * A log that is sound is not touched. If it is interrupted, repairing again finishes it.
- *
- * Throws LOCKED, NOT_FOUND, UNSUPPORTED_VERSION, INVALID_ARGUMENT for a replica's log (which is repaired
- * from its peers), CORRUPT if it cannot be done, IO, or the signal's reason.
- */
+/** See on-demand.ts, through which programs call it. */
 export async function repairLog(
   folder: string,
   options: RepairOptions = {},

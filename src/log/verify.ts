@@ -73,13 +73,7 @@ class Findings {
   }
 }
 
-/**
- * Reads everything in a log's folder and checks everything: the meta file, the chain of segments, both
- * checksums and the place of each entry, and each index against its store. Changes nothing, and works
- * while a writer lives: then up to its high-water mark.
- *
- * Throws NOT_FOUND if there is no log, UNSUPPORTED_VERSION, or the signal's reason.
- */
+/** See on-demand.ts, through which programs call it. */
 export async function verifyLog(
   folder: string,
   options: VerifyOptions = {},
