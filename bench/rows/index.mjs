@@ -12,6 +12,7 @@ const ROWS = {
   'open-killed': 'open-killed.mjs',
   'open-killed-unsynced': 'open-killed-unsynced.mjs',
   'open-1000': 'open-1000.mjs',
+  import: 'import.mjs',
   memory: 'memory.mjs',
 }
 

@@ -25,6 +25,7 @@ import {
   withGuard,
 } from './lock-guard.ts'
 import { aliveness, type ProcessIdentity, thisProcess } from './process-identity.ts'
+import { randomBytes } from './random.ts'
 
 // One writer. A lock is a file that stays where it is once made: while held, it is open, locked by
 // the kernel, and its text says by whom; when released it is empty.
@@ -77,7 +78,7 @@ function attemptLock(path: string): FileLock | undefined {
     const key = realpathSync.native(path)
     if (held.has(key)) throw locked(path, thisProcess())
     const kernelLock = takeKernelLock(path, fd)
-    mine = { ...thisProcess(), token: freshToken(), kernelLock }
+    mine = { ...thisProcess(), token: Buffer.from(randomBytes(16)).toString('hex'), kernelLock }
     takeText(path, fd, mine)
     if (sameFile(fd, path)) {
       held.add(key)
@@ -89,10 +90,6 @@ function attemptLock(path: string): FileLock | undefined {
   }
   closeSync(fd)
   return undefined
-}
-
-function freshToken(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex')
 }
 
 /** Undoes a failed attempt. What went wrong first says more than what goes wrong here. */

@@ -1,12 +1,18 @@
+import { getU32 } from '../base/index.ts'
+
 /** The port to randomness. */
 export interface Random {
   /** A uniformly distributed integer in [0, 2^32). */
   uint32(): number
 }
 
+/** Node loads the global `crypto` when it is first touched; `node:crypto` would cost every import of the library 3 ms. */
+export function randomBytes(count: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(count))
+}
+
 export const nodeRandom: Random = {
-  // The global one: to import `node:crypto` would cost every program a part of its start.
-  uint32: () => crypto.getRandomValues(new Uint32Array(1))[0]!,
+  uint32: () => getU32(randomBytes(4), 0),
 }
 
 /** A random source that is a pure function of its seed (mulberry32), for tests and simulations. */

@@ -34,7 +34,7 @@ export interface BackupReport {
   readonly copiedBytes: number
 }
 
-/** See operations.ts. */
+/** See on-demand.ts, through which programs call it. */
 export async function backupLog(
   from: string,
   to: string,

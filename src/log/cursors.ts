@@ -20,7 +20,7 @@ import { readMeta } from './meta-file.ts'
 import { CURSOR_FOLDER } from './names.ts'
 import { checkCursorName, checkCursorOptions, checkCursorStart } from './options.ts'
 import { finish, type Steps } from './steps.ts'
-import { WriterState } from './writer-state.ts'
+import type { WriterState } from './writer-state.ts'
 
 /** A cursor as it looks from outside. */
 export interface CursorInfo {
@@ -60,15 +60,16 @@ export class LogCursors<T> implements Cursors {
   readonly #host: CursorHost<T>
   readonly #open = new Set<DurableCursor<T>>()
 
-  /** `moved` is called when a position has moved, `failed` when a reading fails. */
+  /** `w` is the view itself where the log is written. `moved` is called when a position has moved, `failed` when a reading fails. */
   constructor(
     view: LogView,
+    w: WriterState | undefined,
     make: MakeEntry<Entry<T>>,
     moved: (from: number, to: number) => void,
     failed: (error: unknown) => void,
   ) {
     this.#view = view
-    this.#w = view instanceof WriterState ? view : undefined
+    this.#w = w
     this.#host = {
       view,
       make,

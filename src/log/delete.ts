@@ -35,7 +35,7 @@ const OWN_NAMES = [META_NAME, MARKS_NAME, REPAIR_NAME]
 const SNAPSHOT_NAME = /^\d{20}\.snapshot(\.\d+)?$/
 const BROKEN_NAME = new RegExp(`(\\.\\d+)?\\${BROKEN_SUFFIX}$`)
 
-/** See operations.ts. */
+/** See on-demand.ts, through which programs call it. */
 export async function deleteLog(
   folder: string,
   options: DeleteOptions = {},

@@ -69,7 +69,7 @@ export interface DumpOptions {
   readonly files?: Files
 }
 
-/** See operations.ts. */
+/** See on-demand.ts, through which programs call it. */
 export async function* dumpLog(
   folder: string,
   options: DumpOptions = {},

@@ -34,7 +34,7 @@ export {
   inspectLog,
   repairLog,
   verifyLog,
-} from './operations.ts'
+} from './on-demand.ts'
 export type { LogOptions, Retention, SyncPolicy } from './options.ts'
 export type { DamagedRange } from './recovery.ts'
 export type { RepairOptions, RepairReport } from './repair.ts'

@@ -24,7 +24,7 @@ export interface LogInfo {
   readonly isClean: boolean
 }
 
-/** See operations.ts. */
+/** See on-demand.ts, through which programs call it. */
 export async function inspectLog(
   folder: string,
   options: { files?: Files } = {},

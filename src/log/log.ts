@@ -19,20 +19,38 @@ import { tellDamage } from './events.ts'
 import { FolderSnapshots } from './folder-snapshots.ts'
 import { ForwardReader } from './forward-reader.ts'
 import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
-import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
 import { type LogMetrics, Meter } from './meter.ts'
-import { openWriter } from './open-writer.ts'
-import { checkOffset, checkReadOptions, type LogOptions, logSettings } from './options.ts'
+import {
+  checkOffset,
+  checkReadOptions,
+  type LogOptions,
+  type LogSettings,
+  logSettings,
+} from './options.ts'
 import { RandomAccess } from './random-access.ts'
-import { Replica } from './replica.ts'
+import type { Replica } from './replica.ts'
 import { ReverseReader } from './reverse-reader.ts'
-import { slowestCursor } from './slowest-cursor.ts'
-import { TailView } from './tail-view.ts'
-import { raiseLowWaterMark } from './trim.ts'
-import { TrimPolicy } from './trim-policy.ts'
-import { Writer } from './writer.ts'
-import { WriterState } from './writer-state.ts'
+import type { TailView } from './tail-view.ts'
+import type { TrimPolicy } from './trim-policy.ts'
+import type { Writer } from './writer.ts'
+import type { WriterState } from './writer-state.ts'
+import type { WritingSide } from './writing-side.ts'
+
+/** One of two: a log that is written here, or one that is only read. */
+type Opened =
+  | { readonly writing: WritingSide; readonly tail?: undefined }
+  | { readonly writing?: undefined; readonly tail: TailView }
+
+/** Each mode loads the code that only it needs. */
+async function openAs(path: string, settings: LogSettings): Promise<Opened> {
+  if (settings.mode === 'read') {
+    const { TailView } = await import('./tail-view.ts')
+    return { tail: await TailView.open(path, settings) }
+  }
+  const { WritingSide } = await import('./writing-side.ts')
+  return { writing: await WritingSide.open(path, settings) }
+}
 
 /**
  * A log in a folder: a write-ahead log that a program embeds. One process writes it, any number read.
@@ -44,7 +62,9 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   /** What only the writer has. */
   readonly #w: WriterState | undefined
   readonly #writer: Writer | undefined
-  readonly #replica: Replica | undefined
+  /** What only a reader has. */
+  readonly #tail: TailView | undefined
+  readonly #writing: WritingSide | undefined
   readonly #policy: TrimPolicy | undefined
   readonly #codec: Codec<T, I>
   readonly #make: MakeEntry<Entry<T>>
@@ -55,15 +75,23 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   readonly snapshots: Snapshots
   #closing: Promise<void> | undefined
 
-  private constructor(view: WriterState | TailView, codec: Codec<T, I>) {
+  private constructor(opened: Opened, codec: Codec<T, I>) {
+    const { writing, tail } = opened
+    const view = opened.writing ? opened.writing.state : opened.tail
     this.#view = view
+    this.#w = writing?.state
+    this.#writing = writing
+    this.#writer = writing?.writer
+    this.#policy = writing?.policy
+    this.#tail = tail
     this.#codec = codec
     this.#make = entryMaker(codec)
-    this.#meter = view instanceof WriterState ? view.meter : new Meter(view.folder)
+    this.#meter = this.#w?.meter ?? new Meter(view.folder)
     this.#failed = (error) => this.#meter.failed(error)
     this.#random = new RandomAccess(view, codec, this.#failed)
     this.#cursors = new LogCursors(
       view,
+      this.#w,
       this.#make,
       (from, to) => this.#policy?.cursorMoved(from, to),
       this.#failed,
@@ -75,13 +103,6 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
       offsetMax: () => (view.settings.replica ? OFFSET_MAX : view.highWaterMark),
       makeDurable: (offset) => this.#makeDurable(offset),
     })
-    if (view instanceof WriterState) {
-      this.#w = view
-      this.#writer = new Writer(view)
-      const { trim, retention } = view.settings
-      if (trim !== 'manual' || retention) this.#policy = new TrimPolicy(view)
-      if (view.settings.replica) this.#replica = new Replica(view, this.#writer)
-    }
   }
 
   /**
@@ -108,13 +129,13 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const settings = logSettings(options)
     const path = resolve(folder)
     checkLogPath(settings.files, path)
-    const view = await withIoErrors<WriterState | TailView>(`open the log ${path}`, () =>
-      settings.mode === 'read' ? TailView.open(path, settings) : openWriter(path, settings),
-    ).catch((error: unknown) => {
-      tellDamage(path, error)
-      throw error
-    })
-    const log = new Log(view, (options.codec ?? bytes) as Codec<unknown>)
+    const opened = await withIoErrors(`open the log ${path}`, () => openAs(path, settings)).catch(
+      (error: unknown) => {
+        tellDamage(path, error)
+        throw error
+      },
+    )
+    const log = new Log(opened, (options.codec ?? bytes) as Codec<unknown>)
     await log.#applyPolicy()
     return log as never
   }
@@ -149,7 +170,7 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
 
   /** The replica's side of the log, if it was opened with `replica: true`. */
   get replica(): Replica {
-    if (this.#replica) return this.#replica
+    if (this.#writing?.replica) return this.#writing.replica
     throw new TidemarkError('INVALID_ARGUMENT', 'the log was not opened with { replica: true }')
   }
 
@@ -238,14 +259,10 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
    */
   async trim(before: number | 'slowest-cursor'): Promise<void> {
     this.#writable()
-    const w = this.#w!
     const mark = before === 'slowest-cursor' ? before : checkOffset(before, 'before')
     if (this.#cursors.isDirty) await this.#cursors.flush()
     this.#writable()
-    await runJob(w, 'trim', function* trim() {
-      const to = mark === 'slowest-cursor' ? yield* slowestCursor(w) : mark
-      if (to !== undefined) yield* raiseLowWaterMark(w, to)
-    })
+    await this.#writing!.trim(mark)
   }
 
   /** Makes everything appended durable, whatever the sync policy, and what cursors have committed. */
@@ -294,18 +311,10 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
       () => undefined,
       (error: unknown) => ({ error }),
     )
-    if (this.#view instanceof TailView) this.#view.close()
-    else await this.#closeWriter(this.#w!)
+    if (this.#writing) await this.#writing.close()
+    else this.#tail?.close()
     const failure = await cursors
     if (failure) throw failure.error
-  }
-
-  async #closeWriter(w: WriterState): Promise<void> {
-    try {
-      await this.#writer!.close()
-    } finally {
-      w.lock.releaseSync()
-    }
   }
 
   async #makeDurable(offset: number): Promise<void> {

@@ -59,7 +59,7 @@ export interface RepairReport {
   readonly highWaterMark: number
 }
 
-/** See operations.ts. */
+/** See on-demand.ts, through which programs call it. */
 export async function repairLog(
   folder: string,
   options: RepairOptions = {},

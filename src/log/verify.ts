@@ -73,7 +73,7 @@ class Findings {
   }
 }
 
-/** See operations.ts. */
+/** See on-demand.ts, through which programs call it. */
 export async function verifyLog(
   folder: string,
   options: VerifyOptions = {},

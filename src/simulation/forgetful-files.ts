@@ -1,7 +1,13 @@
 import { sep } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
-import type { File, FileLock, FileMode, Files, LockHolder } from '../io/index.ts'
-import { afterMicrotasks } from '../io/index.ts'
+import {
+  afterMicrotasks,
+  type File,
+  type FileLock,
+  type FileMode,
+  type Files,
+  type LockHolder,
+} from '../io/index.ts'
 import { errnoError, type FileOp, WatchedOperations } from './file-operations.ts'
 import { Content, FileNode } from './forgetful-content.ts'
 import { Disk, FolderNode, type Place, type TreeNode } from './forgetful-disk.ts'

@@ -23,6 +23,8 @@ export interface StartOptions {
   /** A file descriptor for standard output instead of a pipe to here. */
   readonly stdout?: number
   readonly env?: NodeJS.ProcessEnv
+  /** Another program than the command line. */
+  readonly main?: string
   /** False if the test reads standard output itself. */
   readonly collect?: boolean
 }
@@ -43,7 +45,7 @@ export class Tidemark {
   isOver = false
 
   constructor(args: readonly string[], options: StartOptions = {}) {
-    this.process = spawn(process.execPath, [MAIN, ...args], {
+    this.process = spawn(process.execPath, [options.main ?? MAIN, ...args], {
       stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
       env: options.env ?? process.env,
     })

@@ -11,6 +11,8 @@ export interface Import {
   readonly target: string | undefined
   /** False for what is gone when the types are. */
   readonly isRuntime: boolean
+  /** True for `import()` and `require()`, which load when they are called. */
+  readonly isDynamic: boolean
   readonly line: number
 }
 
@@ -89,12 +91,14 @@ export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
   node.forEachChild((child) => walk(child, visit))
 }
 
+type Add = (node: ts.Node, specifier: string, isRuntime: boolean, isDynamic?: boolean) => void
+
 function importsOf(ast: ts.SourceFile, path: string): Import[] {
   const imports: Import[] = []
-  const add = (node: ts.Node, specifier: string, isRuntime: boolean): void => {
+  const add: Add = (node, specifier, isRuntime, isDynamic = false) => {
     const isOurs = specifier.startsWith('.')
     const target = isOurs ? posix.normalize(posix.join(dirname(path), specifier)) : undefined
-    imports.push({ specifier, target, isRuntime, line: lineOf(ast, node) })
+    imports.push({ specifier, target, isRuntime, isDynamic, line: lineOf(ast, node) })
   }
   walk(ast, (node) => {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
@@ -113,14 +117,11 @@ function importsOf(ast: ts.SourceFile, path: string): Import[] {
   return imports
 }
 
-function addDynamic(
-  node: ts.CallExpression,
-  add: (node: ts.Node, specifier: string, isRuntime: boolean) => void,
-): void {
+function addDynamic(node: ts.CallExpression, add: Add): void {
   const isImport = node.expression.kind === ts.SyntaxKind.ImportKeyword
   const isRequire = ts.isIdentifier(node.expression) && node.expression.text === 'require'
   const [argument] = node.arguments
   if ((isImport || isRequire) && argument && ts.isStringLiteral(argument)) {
-    add(node, argument.text, true)
+    add(node, argument.text, true, true)
   }
 }

@@ -6,8 +6,8 @@ import type { LogInfo } from './inspect.ts'
 import type { RepairOptions, RepairReport } from './repair.ts'
 import type { VerifyOptions, VerifyReport } from './verify.ts'
 
-// What is done to a log from outside, now and then. Each is loaded when it is first used: a program that
-// only appends and reads does not pay for them when it starts.
+// What is done to a whole log from outside, and seldom. A program that appends and reads pays for the
+// code of it, a quarter of the library, only when it first asks for one of these.
 
 /**
  * Makes a backup of the log in the folder `from`: a new folder `to` that is a log of its own, closed,
@@ -23,8 +23,8 @@ export async function backupLog(
   to: string,
   options: BackupOptions & { readonly files?: Files } = {},
 ): Promise<BackupReport> {
-  const backup = await import('./backup.ts')
-  return backup.backupLog(from, to, options)
+  const module = await import('./backup.ts')
+  return module.backupLog(from, to, options)
 }
 
 /**
@@ -38,8 +38,8 @@ export async function deleteLog(
   folder: string,
   options: DeleteOptions = {},
 ): Promise<DeleteReport> {
-  const deletion = await import('./delete.ts')
-  return deletion.deleteLog(folder, options)
+  const module = await import('./delete.ts')
+  return module.deleteLog(folder, options)
 }
 
 /**
@@ -50,8 +50,8 @@ export async function* dumpLog(
   folder: string,
   options: DumpOptions = {},
 ): AsyncGenerator<DumpRecord, void> {
-  const dump = await import('./dump.ts')
-  yield* dump.dumpLog(folder, options)
+  const module = await import('./dump.ts')
+  yield* module.dumpLog(folder, options)
 }
 
 /**
@@ -62,8 +62,8 @@ export async function inspectLog(
   folder: string,
   options: { files?: Files } = {},
 ): Promise<LogInfo> {
-  const inspect = await import('./inspect.ts')
-  return inspect.inspectLog(folder, options)
+  const module = await import('./inspect.ts')
+  return module.inspectLog(folder, options)
 }
 
 /**
@@ -79,8 +79,8 @@ export async function repairLog(
   folder: string,
   options: RepairOptions = {},
 ): Promise<RepairReport> {
-  const repair = await import('./repair.ts')
-  return repair.repairLog(folder, options)
+  const module = await import('./repair.ts')
+  return module.repairLog(folder, options)
 }
 
 /**
@@ -94,6 +94,6 @@ export async function verifyLog(
   folder: string,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
-  const verify = await import('./verify.ts')
-  return verify.verifyLog(folder, options)
+  const module = await import('./verify.ts')
+  return module.verifyLog(folder, options)
 }
