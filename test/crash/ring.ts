@@ -1,4 +1,5 @@
 // The ring: random workloads, and for each the images that a crash could have left, each checked.
+import { setImmediate } from 'node:timers/promises'
 import { checkImage } from './check.ts'
 import type { Library } from './library.ts'
 import { type Sample, Workload } from './workload.ts'
@@ -61,6 +62,8 @@ export async function runRing(library: Library, options: RingOptions): Promise<R
       if (result.distinct >= options.states || performance.now() > stopAt) return result
     }
   } finally {
+    // The process tells of a rejection only after the turn in which it happened.
+    await setImmediate()
     process.off('unhandledRejection', onEscape)
   }
 }
