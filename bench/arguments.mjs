@@ -13,6 +13,7 @@ Measures the log beside its peers and prints one table.
                  temporary files by default
   --json         all figures as JSON instead of the table
   --svg=FILE     draws the table as a picture, too
+  --readme=FILE  puts the table into a Markdown file, between the marks of the figures
   --help         this text
 `
 
@@ -32,6 +33,7 @@ function parse(args) {
         dir: { type: 'string' },
         json: { type: 'boolean', default: false },
         svg: { type: 'string' },
+        readme: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     }).values

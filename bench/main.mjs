@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { HELP, parseArguments } from './arguments.mjs'
 import { flushJournal } from './disk.mjs'
 import { describeMachine } from './machine.mjs'
+import { replaceFigures } from './markdown.mjs'
 import { installPeers } from './peers.mjs'
 import { proveSyncs } from './prove-syncs.mjs'
 import { ROW_NAMES } from './rows/index.mjs'
@@ -77,6 +78,7 @@ async function main() {
     await proveSyncs(join(folder, 'proof'))
     const rows = await runRows(options, folder)
     if (options.svg !== undefined) writeFileSync(options.svg, renderSvg({ machine, options, rows }))
+    if (options.readme !== undefined) replaceFigures(options.readme, { machine, options, rows })
     if (options.json) {
       const { runs, quick, full } = options
       process.stdout.write(`${JSON.stringify({ machine, runs, quick, full, rows }, null, 2)}\n`)

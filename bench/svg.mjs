@@ -5,9 +5,9 @@ import { OURS } from './verdict.mjs'
 
 const ROW = 34
 const TOP = 64
-const LABELS = 300
+const LABELS = 350
 const PLOT = 360
-const WIDTH = 900
+const WIDTH = 940
 /** So many times its bar is the end of the scale. */
 const SCALE_MAX = 2
 

@@ -4,13 +4,13 @@ import { OURS } from './verdict.mjs'
 const HEAD = ['work', 'Tidemark', 'peers', 'ratio', 'bar', 'met']
 
 /** A value with its unit, three digits of it significant. */
-function quantity(value, unit) {
+export function quantity(value, unit) {
   if (unit === '/s' && value >= 1e6) return `${(value / 1e6).toFixed(2)} M/s`
   if (unit === '/s' && value >= 1e3) return `${(value / 1e3).toFixed(1)} k/s`
   return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${unit}`
 }
 
-function barText(bar, unit) {
+export function barText(bar, unit) {
   if (!bar) return '-'
   const times = bar.against === undefined ? ` ${unit}` : ' x'
   if (bar.atMost !== undefined) return `<= ${bar.atMost}${times}`
@@ -18,7 +18,7 @@ function barText(bar, unit) {
   return `>= ${bar.atLeast}${times}`
 }
 
-function metText({ bar, met }) {
+export function metText({ bar, met }) {
   if (!bar) return '-'
   if (met === undefined) return '?'
   return met ? 'yes' : 'NO'

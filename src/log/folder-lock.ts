@@ -4,6 +4,7 @@ import { type FileLock, type Files, type LockHolder, nodeFiles } from '../io/ind
 import { makeFolderDurably } from './folder-snapshots.ts'
 import { checkFolderName, withIoErrors } from './io-error.ts'
 import { LOCK_NAME } from './names.ts'
+import { checkToolOptions } from './options.ts'
 
 /**
  * The lock of a data folder that holds many logs: one lock, and one open file, for all of them. Logs in
@@ -25,6 +26,7 @@ export class FolderLock {
 
   /** Takes the lock of `folder`, which is created if it is not there. Throws LOCKED. */
   static async acquire(folder: string, options: { files?: Files } = {}): Promise<FolderLock> {
+    checkToolOptions(options, ['files'])
     const files = options.files ?? nodeFiles
     checkFolderName(folder)
     return withIoErrors(`lock the folder ${folder}`, async () => {

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { type Files, nodeFiles } from '../io/index.ts'
 import { writerOf } from './folder-lock.ts'
-import { checkFolderName } from './io-error.ts'
 import { Log } from './log.ts'
 import { readMeta } from './meta-file.ts'
 import { logSettings } from './options.ts'
@@ -30,7 +29,6 @@ export async function inspectLog(
   options: { files?: Files } = {},
 ): Promise<LogInfo> {
   const files = options.files ?? nodeFiles
-  checkFolderName(folder)
   const path = resolve(folder)
   const log = await Log.open(path, { mode: 'read', files })
   try {

@@ -24,6 +24,7 @@ import { type LogMetrics, Meter } from './meter.ts'
 import {
   checkOffset,
   checkReadOptions,
+  checkToolOptions,
   type LogOptions,
   type LogSettings,
   logSettings,
@@ -277,6 +278,8 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
    */
   async backup(to: string, options: BackupOptions = {}): Promise<BackupReport> {
     this.#checkReadable()
+    checkFolderName(to)
+    checkToolOptions(options, ['onProgress', 'signal'])
     const { backupView } = await import('./backup.ts')
     return backupView(this.#view, to, options)
   }

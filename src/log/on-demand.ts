@@ -3,6 +3,8 @@ import type { BackupOptions, BackupReport } from './backup.ts'
 import type { DeleteOptions, DeleteReport } from './delete.ts'
 import type { DumpOptions, DumpRecord } from './dump.ts'
 import type { LogInfo } from './inspect.ts'
+import { checkFolderName } from './io-error.ts'
+import { checkToolOptions } from './options.ts'
 import type { RepairOptions, RepairReport } from './repair.ts'
 import type { VerifyOptions, VerifyReport } from './verify.ts'
 
@@ -23,6 +25,9 @@ export async function backupLog(
   to: string,
   options: BackupOptions & { readonly files?: Files } = {},
 ): Promise<BackupReport> {
+  checkFolderName(from)
+  checkFolderName(to)
+  checkToolOptions(options, ['onProgress', 'signal', 'files'])
   const module = await import('./backup.ts')
   return module.backupLog(from, to, options)
 }
@@ -38,6 +43,8 @@ export async function deleteLog(
   folder: string,
   options: DeleteOptions = {},
 ): Promise<DeleteReport> {
+  checkFolderName(folder)
+  checkToolOptions(options, ['lock', 'files'])
   const module = await import('./delete.ts')
   return module.deleteLog(folder, options)
 }
@@ -50,6 +57,8 @@ export async function* dumpLog(
   folder: string,
   options: DumpOptions = {},
 ): AsyncGenerator<DumpRecord, void> {
+  checkFolderName(folder)
+  checkToolOptions(options, ['signal', 'files'])
   const module = await import('./dump.ts')
   yield* module.dumpLog(folder, options)
 }
@@ -62,6 +71,8 @@ export async function inspectLog(
   folder: string,
   options: { files?: Files } = {},
 ): Promise<LogInfo> {
+  checkFolderName(folder)
+  checkToolOptions(options, ['files'])
   const module = await import('./inspect.ts')
   return module.inspectLog(folder, options)
 }
@@ -79,6 +90,17 @@ export async function repairLog(
   folder: string,
   options: RepairOptions = {},
 ): Promise<RepairReport> {
+  checkFolderName(folder)
+  checkToolOptions(options, [
+    'skip',
+    'dryRun',
+    'onProgress',
+    'signal',
+    'lock',
+    'files',
+    'clock',
+    'random',
+  ])
   const module = await import('./repair.ts')
   return module.repairLog(folder, options)
 }
@@ -94,6 +116,8 @@ export async function verifyLog(
   folder: string,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  checkFolderName(folder)
+  checkToolOptions(options, ['onProgress', 'signal', 'files'])
   const module = await import('./verify.ts')
   return module.verifyLog(folder, options)
 }

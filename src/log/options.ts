@@ -268,6 +268,34 @@ export function checkCursorOptions(options: CursorOptions): void {
   checkMethods(options.signal, 'signal', ['addEventListener', 'throwIfAborted'])
 }
 
+function checkFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw invalid(`${name} must be a function, not ${shown(value)}`)
+}
+
+/** The options of what is done to a whole log, each with its check. */
+const TOOL_OPTIONS = {
+  clock: (value: unknown) => checkMethods(value, 'clock', ['now', 'monotonic', 'after', 'settled']),
+  dryRun: (value: unknown) => boolean(value, 'dryRun'),
+  files: (value: unknown) => checkMethods(value, 'files', ['openSync', 'listSync', 'lockSync']),
+  lock: (value: unknown) => checkMethods(value, 'lock', ['covers', 'release']),
+  onProgress: (value: unknown) => checkFunction(value, 'onProgress'),
+  random: (value: unknown) => checkMethods(value, 'random', ['uint32']),
+  signal: (value: unknown) => checkMethods(value, 'signal', ['addEventListener', 'throwIfAborted']),
+  skip: (value: unknown) => boolean(value, 'skip'),
+}
+
+/** Checks the options of a call that has those of the given names. Throws INVALID_ARGUMENT. */
+export function checkToolOptions(
+  options: object,
+  names: readonly (keyof typeof TOOL_OPTIONS)[],
+): void {
+  checkNames(options, names, 'options')
+  for (const name of names) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value !== undefined) TOOL_OPTIONS[name](value)
+  }
+}
+
 /** Checks where a cursor shall be put: `start`, `end` or an offset. Throws INVALID_ARGUMENT. */
 export function checkCursorStart(value: unknown, name: string): void {
   if (value === 'start' || value === 'end') return

@@ -4,7 +4,7 @@ import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { type EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
-import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
+import { checkLogPath, withIoErrors } from './io-error.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
@@ -79,7 +79,6 @@ export async function verifyLog(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const files = options.files ?? nodeFiles
-  checkFolderName(folder)
   const path = resolve(folder)
   checkLogPath(files, path)
   return withIoErrors(`verify the log ${path}`, () => verifyFolder(files, path, options))

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Log, type LogOptions } from 'tidemark'
+import {
+  backupLog,
+  deleteLog,
+  dumpLog,
+  FolderLock,
+  inspectLog,
+  Log,
+  type LogOptions,
+  repairLog,
+  verifyLog,
+} from 'tidemark'
 import { ForgetfulFiles } from 'tidemark/testing'
 import { assertCode, openOn, type PlainOptions, textsOf, using } from './fixtures.ts'
 
@@ -153,5 +163,54 @@ describe('options of reads and appends', () => {
     await using(new ForgetfulFiles(), { replica: true }, async (log) => {
       assert.equal(log.replica.endOffset, 0)
     })
+  })
+})
+
+describe('options of what is done to a whole log', () => {
+  const files = new ForgetfulFiles()
+  const calls: Readonly<Record<string, (options: object) => Promise<unknown>>> = {
+    backupLog: (options) => backupLog('/log', '/copy', { files, ...options }),
+    deleteLog: (options) => deleteLog('/log', { files, ...options }),
+    dumpLog: (options) => dumpLog('/log', { files, ...options }).next(),
+    inspectLog: (options) => inspectLog('/log', { files, ...options }),
+    repairLog: (options) => repairLog('/log', { files, ...options }),
+    verifyLog: (options) => verifyLog('/log', { files, ...options }),
+    acquire: (options) => FolderLock.acquire('/log', { files, ...options }),
+  }
+  for (const [name, call] of Object.entries(calls)) {
+    it(`${name} refuses what it does not know, and values that cannot be`, async () => {
+      for (const options of [{ dryrun: true }, { files: null }, { files: {} }]) {
+        const error = await assertCode('INVALID_ARGUMENT', () => call(options))
+        assert.ok(error.message.includes(Object.keys(options)[0]!), error.message)
+      }
+      assert.deepEqual(files.listSync('/'), [], 'nothing was made')
+    })
+  }
+
+  it('each is checked by its kind', async () => {
+    const wrong = {
+      skip: 1,
+      dryRun: 'no',
+      onProgress: 3,
+      signal: true,
+      lock: {},
+      clock: 0,
+      random: 1,
+    }
+    for (const [name, value] of Object.entries(wrong)) {
+      const error = await assertCode('INVALID_ARGUMENT', () => calls.repairLog!({ [name]: value }))
+      assert.ok(error.message.includes(name), error.message)
+    }
+  })
+
+  it('a folder is a path', async () => {
+    for (const folder of ['', 'a\0b', 7, null, undefined]) {
+      for (const call of [deleteLog, inspectLog, repairLog, verifyLog]) {
+        await assertCode('INVALID_ARGUMENT', () => call(folder as string))
+      }
+      await assertCode('INVALID_ARGUMENT', () => backupLog(folder as string, '/copy'))
+      await assertCode('INVALID_ARGUMENT', () => backupLog('/log', folder as string))
+      await assertCode('INVALID_ARGUMENT', () => dumpLog(folder as string).next())
+    }
   })
 })
