@@ -22,6 +22,13 @@ export class ChunkReader {
     this.#file = file
   }
 
+  /** About `wanted` bytes from `position` on, blocking: for what was written a moment ago. */
+  readSync(position: number, wanted: number): Buffer {
+    this.#ahead = undefined
+    const chunk = Buffer.allocUnsafeSlow(wanted)
+    return chunk.subarray(0, this.#file.readSync(chunk, position))
+  }
+
   /**
    * The bytes from `position` on: about `wanted` of them, and at least `minimum` unless the file ends.
    */

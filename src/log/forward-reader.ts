@@ -11,6 +11,8 @@ import { finish } from './steps.ts'
 
 const CHUNK_BYTES_MIN = 16 * KIB
 const CHUNK_BYTES_MAX = 256 * KIB
+/** So much is read without the thread pool, by a reader that waited for it. */
+const HOT_BYTES_MAX = 128 * KIB
 
 /**
  * Reads a log forward, a chunk at a time. Each chunk is a buffer of its own that is never written
@@ -30,6 +32,8 @@ export class ForwardReader<E extends { readonly timestamp: number }> implements 
   #unwatch: (() => void) | undefined
   #isReading = false
   #isSeeking = false
+  /** True once the reader has waited: what it reads next was written a moment ago. */
+  #isAtEnd = false
   #isReleased = false
 
   constructor(view: LogView, make: MakeEntry<E>, options: ReadOptions) {
@@ -61,6 +65,7 @@ export class ForwardReader<E extends { readonly timestamp: number }> implements 
       if (this.#view.failure) throw this.#view.failure
       this.#unwatch ??= this.#view.watch()
       await this.#view.advance.wait(signal)
+      this.#isAtEnd = true
     }
   }
 
@@ -105,7 +110,7 @@ export class ForwardReader<E extends { readonly timestamp: number }> implements 
     for (;;) {
       const room = segment.endPosition - cursor.position
       const wanted = Math.min(Math.max(need, this.#chunkBytes), room)
-      const chunk = await this.#chunks!.read(cursor.position, wanted, need)
+      const chunk = await this.#read(cursor.position, wanted, need)
       if (chunk.length < need) {
         const problem = `the store ends before the entry at offset ${cursor.offset} does`
         throw corruptEntry(cursor, problem)
@@ -118,6 +123,18 @@ export class ForwardReader<E extends { readonly timestamp: number }> implements 
     this.#chunkBytes = Math.min(CHUNK_BYTES_MAX, this.#chunkBytes * 2)
     this.#from = Math.max(this.#from, cursor.offset)
     return entries
+  }
+
+  /**
+   * At the end of the log the bytes are in the page cache still, where a blocking read takes less time than
+   * the way to the thread pool and back; and many writers may wait for what this reader does with them.
+   */
+  #read(position: number, wanted: number, minimum: number): Buffer | Promise<Buffer> {
+    if (!this.#isAtEnd || wanted > HOT_BYTES_MAX) {
+      return this.#chunks!.read(position, wanted, minimum)
+    }
+    this.#isAtEnd = false
+    return this.#chunks!.readSync(position, wanted)
   }
 
   #decode(chunk: Buffer, cursor: Cursor, end: number, entries: E[]): number {
