@@ -17,6 +17,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   base: { uses: [], modules: ['node:zlib'], isPure: true },
   io: { uses: ['base'], modules: undefined, isPure: false },
   log: { uses: ['base', 'io'], modules: ['node:path'], isPure: true },
+  machine: { uses: ['base', 'log'], modules: ['node:path'], isPure: true },
   simulation: { uses: ['base', 'io'], modules: ['node:crypto', 'node:path'], isPure: false },
   testing: {
     uses: ['base', 'io', 'log', 'simulation'],
@@ -25,7 +26,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // A program around the library: it has input files, child processes and patience of its own.
   cli: {
-    uses: ['base', 'io', 'log'],
+    uses: ['base', 'io', 'log', 'machine'],
     modules: [
       'node:buffer',
       'node:child_process',

@@ -1,0 +1,2 @@
+// State that is built from a log: `tidemark/machine`.
+export {}
