@@ -17,9 +17,9 @@ const ATTEMPTS_MAX = 100
 
 export interface BackupOptions {
   /** Called as it goes on, with bytes of stores. */
-  readonly onProgress?: (done: Progress) => void
+  readonly onProgress?: ((done: Progress) => void) | undefined
   /** Stops it; what was made of the backup is removed. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface BackupReport {

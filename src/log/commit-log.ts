@@ -17,26 +17,26 @@ export interface Entry<T = Buffer> {
 
 export interface AppendOptions {
   /** 1 (plain data, the default) or one of the user's own, 128 to 255. */
-  readonly type?: number
+  readonly type?: number | undefined
   /** Milliseconds since 1970; the clock's now by default. */
-  readonly timestamp?: number
+  readonly timestamp?: number | undefined
   /** How many offsets the entry spans; 1 by default. */
-  readonly count?: number
+  readonly count?: number | undefined
 }
 
 export interface ReadOptions {
   /** First offset to read; the low-water mark by default. */
-  readonly from?: number
+  readonly from?: number | undefined
   /** Stop before this offset; the high-water mark by default. */
-  readonly to?: number
+  readonly to?: number | undefined
   /** Begin at the first entry whose timestamp is at least this (ms since 1970), instead of `from`. */
-  readonly fromTimestamp?: number
+  readonly fromTimestamp?: number | undefined
   /** Wait for more at the high-water mark instead of ending; ends when the log is closed. */
-  readonly follow?: boolean
+  readonly follow?: boolean | undefined
   /** From the newest to the oldest. Not together with `follow`. */
-  readonly reverse?: boolean
+  readonly reverse?: boolean | undefined
   /** Ends the reading: the iterator throws the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Offsets of the first and last entry of a batch. */

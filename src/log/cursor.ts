@@ -16,14 +16,14 @@ export type CursorStart = 'start' | 'end' | number
 /** How a cursor is read. */
 export interface CursorReadOptions {
   /** Wait for more at the high-water mark instead of ending; true by default. */
-  readonly follow?: boolean
+  readonly follow?: boolean | undefined
   /** Ends the reading: the iterator throws the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface CursorOptions extends CursorReadOptions {
   /** Where the cursor begins if there is none of this name yet; `start` by default. */
-  readonly from?: CursorStart
+  readonly from?: CursorStart | undefined
 }
 
 /** What a cursor needs of the log that it belongs to. */

@@ -19,8 +19,8 @@ import {
 
 export interface DeleteOptions {
   /** The lock of a data folder that the log lies in. */
-  readonly lock?: FolderLock
-  readonly files?: Files
+  readonly lock?: FolderLock | undefined
+  readonly files?: Files | undefined
 }
 
 export interface DeleteReport {

@@ -65,8 +65,8 @@ export interface DumpedEntry {
 }
 
 export interface DumpOptions {
-  readonly signal?: AbortSignal
-  readonly files?: Files
+  readonly signal?: AbortSignal | undefined
+  readonly files?: Files | undefined
 }
 
 /** See on-demand.ts, through which programs call it. */

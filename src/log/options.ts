@@ -30,46 +30,46 @@ export type SyncPolicy = 'always' | 'never' | { readonly intervalMs: number }
 /** When the log gives up its oldest segments by itself, whoever has read them or not. */
 export interface Retention {
   /** Segments go whose newest entry is older than this, in ms. */
-  readonly maxAgeMs?: number
+  readonly maxAgeMs?: number | undefined
   /** The oldest segments go while the stores hold more bytes than this. */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
 }
 
 export interface LogOptions<T = Buffer, I = InputOf<T>> {
   /** `append` (the default) creates the log if there is none and is its one writer; `read` only looks. */
-  readonly mode?: 'append' | 'read'
-  readonly sync?: SyncPolicy
-  readonly codec?: Codec<T, I>
+  readonly mode?: 'append' | 'read' | undefined
+  readonly sync?: SyncPolicy | undefined
+  readonly codec?: Codec<T, I> | undefined
   /** A new segment begins when the active one would grow beyond this; 64 MiB by default. */
-  readonly segmentBytes?: number
+  readonly segmentBytes?: number | undefined
   /** A new segment begins with the first append when the active one is older than this. */
-  readonly segmentAgeMs?: number
+  readonly segmentAgeMs?: number | undefined
   /** The largest entry that may be appended; 16 MiB by default. */
-  readonly maxEntryBytes?: number
+  readonly maxEntryBytes?: number | undefined
   /** Bytes that may wait for the disk before appends are rejected with OVERLOADED; 64 MiB by default. */
-  readonly maxPendingBytes?: number
+  readonly maxPendingBytes?: number | undefined
   /** One index point for each so many bytes of store, 4 KiB by default; 1 makes one for every entry. */
-  readonly indexIntervalBytes?: number
+  readonly indexIntervalBytes?: number | undefined
   /** What `get` may keep of the log in memory; 48 MiB by default. */
-  readonly cacheBytes?: number
+  readonly cacheBytes?: number | undefined
   /**
    * Who raises the low-water mark: `manual` (the default), calls of `trim`; `slowest-cursor`, also the log
    * itself, to the lowest position of all cursors, when a segment is sealed and on opening.
    */
-  readonly trim?: 'manual' | 'slowest-cursor'
+  readonly trim?: 'manual' | 'slowest-cursor' | undefined
   /** What to give up by itself when a segment is sealed and on opening; nothing by default. */
-  readonly retention?: Retention
+  readonly retention?: Retention | undefined
   /** Reserve disk space ahead of the writes under `sync: 'always'`; true by default. */
-  readonly preallocate?: boolean
+  readonly preallocate?: boolean | undefined
   /** The lock of a data folder that this log lies in, instead of a lock of its own. */
-  readonly lock?: FolderLock
+  readonly lock?: FolderLock | undefined
   /** Reading only: how often to look for what the writer has added; 5 ms by default. */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
   /** The high-water mark is moved by the host of a replica, not by the sync. Damage does not refuse. */
-  readonly replica?: boolean
-  readonly files?: Files
-  readonly clock?: Clock
-  readonly random?: Random
+  readonly replica?: boolean | undefined
+  readonly files?: Files | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
 }
 
 /** The options with every default filled in. */

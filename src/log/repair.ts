@@ -30,18 +30,18 @@ import { finish } from './steps.ts'
 
 export interface RepairOptions {
   /** Keep what is sound behind damage too, and give up only what is lost; false by default. */
-  readonly skip?: boolean
+  readonly skip?: boolean | undefined
   /** Only say what would be done. */
-  readonly dryRun?: boolean
+  readonly dryRun?: boolean | undefined
   /** Called as damaged stores are copied. */
-  readonly onProgress?: (done: Progress) => void
+  readonly onProgress?: ((done: Progress) => void) | undefined
   /** Stops it while nothing has been changed yet. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** The lock of a data folder that the log lies in. */
-  readonly lock?: FolderLock
-  readonly files?: Files
-  readonly clock?: Clock
-  readonly random?: Random
+  readonly lock?: FolderLock | undefined
+  readonly files?: Files | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
 }
 
 export interface RepairReport {

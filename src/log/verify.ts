@@ -18,10 +18,12 @@ import { tornBytes } from './torn-bytes.ts'
 import { noteCursorsBeyond, verifyBeside } from './verify-beside.ts'
 
 export interface VerifyOptions {
-  readonly files?: Files
+  readonly files?: Files | undefined
   /** Called as it goes on. */
-  readonly onProgress?: (done: { readonly bytes: number; readonly totalBytes: number }) => void
-  readonly signal?: AbortSignal
+  readonly onProgress?:
+    | ((done: { readonly bytes: number; readonly totalBytes: number }) => void)
+    | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface VerifyReport {
@@ -32,7 +34,7 @@ export interface VerifyReport {
   readonly notes: readonly string[]
   readonly lowWaterMark: number
   readonly highWaterMark: number
-  /** Offsets that hold sound entries. */
+  /** Offsets that hold sound entries, also those below the low-water mark that are still in the files. */
   readonly entries: number
   /** Bytes of the segments' files. */
   readonly bytes: number

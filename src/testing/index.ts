@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 // What programs that use Tidemark need for tests of their own: a file system that forgets, a clock that
 // stands still, and the contract that every log keeps.
 
