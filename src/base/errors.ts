@@ -6,6 +6,7 @@
 export const ERROR_CODES = [
   'CLOSED',
   'CORRUPT',
+  'DIVERGED',
   'INVALID_ARGUMENT',
   'IO',
   'LOCKED',
@@ -15,6 +16,7 @@ export const ERROR_CODES = [
   'READ_ONLY',
   'TOO_LARGE',
   'TRIMMED',
+  'UNCERTAIN',
   'UNSUPPORTED_VERSION',
 ] as const
 

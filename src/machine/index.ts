@@ -1,3 +1,12 @@
 /// <reference types="node" preserve="true" />
 // State that is built from a log: `tidemark/machine`.
-export {}
+export type {
+  Context,
+  MachineOptions,
+  SnapshotPolicy,
+} from './options.ts'
+export type { MachineEvent } from './pending-events.ts'
+export type { Session } from './session.ts'
+export type { SessionLimits } from './sessions.ts'
+export { jsonState, type StateCodec } from './state-codec.ts'
+export { type ExecuteOptions, type MachineLog, StateMachine } from './state-machine.ts'

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { Log, type LogOptions, TidemarkError } from 'tidemark'
+import { StateMachine } from 'tidemark/machine'
 import { errnoError, ForgetfulFiles } from 'tidemark/testing'
 import { ERROR_CODES, type ErrorCode, errnoOf } from '#dist/base/index.js'
 import { pageAt, tableBehind } from './pages.ts'
@@ -80,6 +81,13 @@ const PROVOKE: Readonly<Record<ErrorCode, () => Promise<unknown>>> = {
     const log = await open('/corrupt')
     for await (const { offset } of log.read()) assert.ok(offset < 2)
   },
+  async DIVERGED() {
+    const log = await open('/diverged')
+    const apply = () => Math.random()
+    const machine = await StateMachine.open(log, { initial: () => 0, apply, check: true })
+    await machine.execute('x')
+    await machine.close()
+  },
   async INVALID_ARGUMENT() {
     const misspelt = { segmentByte: 1 } as Omit<LogOptions, 'codec'>
     await open('/misspelt', misspelt)
@@ -137,6 +145,21 @@ const PROVOKE: Readonly<Record<ErrorCode, () => Promise<unknown>>> = {
     await log.trim(2)
     assert.equal(await log.get(1), undefined)
     await log.read({ from: 1 }).next()
+  },
+  async UNCERTAIN() {
+    const log = await open('/uncertain')
+    let applied = 0
+    const machine = await StateMachine.open(log, {
+      initial: () => 0,
+      apply: () => ++applied,
+      sessions: { requests: 1 },
+    })
+    const session = await machine.openSession()
+    await session.execute('a')
+    await session.execute('b')
+    const failure = await failureOf(session.execute('a', 1))
+    assert.equal(applied, 2)
+    throw failure
   },
   async UNSUPPORTED_VERSION() {
     await closedLog('/newer')

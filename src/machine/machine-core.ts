@@ -1,0 +1,121 @@
+import { TidemarkError } from '../base/index.ts'
+import type { Entry } from '../log/index.ts'
+import { BytesIn } from './bytes-in.ts'
+import { BytesOut } from './bytes-out.ts'
+import { type Command, decodeCommand, KIND } from './command-format.ts'
+import type { Context, MachineSettings } from './options.ts'
+import type { Outcome } from './outcome.ts'
+import { PendingEvents } from './pending-events.ts'
+import { Sessions } from './sessions.ts'
+
+/** The type of an entry that holds a command; others are not for the machine. */
+const TYPE_COMMAND = 1
+
+/**
+ * The deterministic part of a state machine: entries in, outcomes out. It waits for nothing and asks nobody,
+ * so two of these that were given the same entries are in the same state.
+ *
+ * Invariant: everything here follows from the entries below `next` alone.
+ */
+export class MachineCore<S, C, R, E> {
+  readonly sessions: Sessions<R>
+  readonly events: PendingEvents<E>
+  state: S
+  /** Offset of the first entry that was not applied. */
+  next: number
+  /** The highest timestamp of the entries that were. */
+  logTime = 0
+  readonly #settings: MachineSettings<S, C, R, E>
+
+  constructor(settings: MachineSettings<S, C, R, E>, state: S, next: number) {
+    this.#settings = settings
+    this.sessions = new Sessions(settings.sessions, settings.results)
+    this.events = new PendingEvents(settings.events)
+    this.state = state
+    this.next = next
+  }
+
+  /** Applies the next entry. Throws CORRUPT or UNSUPPORTED_VERSION where it is not a command. */
+  apply(entry: Entry): Outcome<R> | undefined {
+    const command = entry.type === TYPE_COMMAND ? decodeCommand(entry) : undefined
+    this.next = entry.offset + entry.count
+    if (entry.timestamp > this.logTime) this.logTime = entry.timestamp
+    this.sessions.expire(this.logTime)
+    return command && this.#perform(entry, command)
+  }
+
+  #perform(entry: Entry, command: Command): Outcome<R> | undefined {
+    switch (command.kind) {
+      case KIND.openSession:
+        this.sessions.open(entry.offset, this.logTime)
+        return undefined
+      case KIND.delivered:
+        this.events.delivered(command.first, command.second)
+        return undefined
+      case KIND.request:
+        return this.#request(entry, command)
+      default:
+        return this.#execute(entry, command.body)
+    }
+  }
+
+  #request(entry: Entry, { first: session, second: request, body }: Command): Outcome<R> {
+    const known = this.sessions.answer(session, request)
+    if (!known) {
+      const outcome = this.#execute(entry, body)
+      this.sessions.remember(session, request, outcome)
+      this.sessions.touch(session, this.logTime)
+      return outcome
+    }
+    this.sessions.touch(session, this.logTime)
+    return known
+  }
+
+  #execute({ offset, timestamp, term }: Entry, body: Buffer): Outcome<R> {
+    const emitted: E[] = []
+    const emit = (event: E) => {
+      emitted.push(event)
+    }
+    const context: Context<E> = { offset, timestamp, term, logTime: this.logTime, emit }
+    try {
+      const command = this.#settings.commands.decode(body)
+      const result = this.#settings.apply(this.state, command, context)
+      refusePromise(result)
+      emitted.forEach((event, index) => {
+        this.events.add(offset, index, event)
+      })
+      return { ok: true, result }
+    } catch (error) {
+      return { ok: false, error }
+    }
+  }
+
+  /** What of a snapshot is not the state itself. */
+  encodeHead(): Buffer {
+    const out = new BytesOut()
+    out.u48(this.next)
+    out.u48(this.logTime)
+    this.sessions.write(out)
+    this.events.write(out)
+    return out.done()
+  }
+
+  /** Takes over what {@link encodeHead} wrote. Throws CORRUPT. */
+  decodeHead(bytes: Uint8Array): void {
+    const from = new BytesIn(bytes)
+    this.next = from.u48()
+    this.logTime = from.u48()
+    this.sessions.read(from)
+    this.events.read(from)
+    if (!from.isAtEnd) throw new TidemarkError('CORRUPT', 'the head of a snapshot is too long')
+  }
+}
+
+/** A command has one outcome, at one moment. */
+function refusePromise(result: unknown): void {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return
+  throw new TidemarkError(
+    'INVALID_ARGUMENT',
+    'apply returned a promise; it must do its work at once, and wait for nothing',
+  )
+}

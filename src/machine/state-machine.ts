@@ -1,0 +1,348 @@
+import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import type { CommitLog, Entry } from '../log/index.ts'
+import {
+  encodeDelivered,
+  encodeOpenSession,
+  encodePlain,
+  encodeRequest,
+  REQUEST_MAX,
+} from './command-format.ts'
+import type { MachineCore } from './machine-core.ts'
+import { restoreCore } from './machine-snapshot.ts'
+import {
+  checkCount,
+  checkNames,
+  type MachineOptions,
+  type MachineSettings,
+  machineSettings,
+} from './options.ts'
+import type { Outcome } from './outcome.ts'
+import { Outcomes } from './outcomes.ts'
+import type { MachineEvent } from './pending-events.ts'
+import { ReplayCheck } from './replay-check.ts'
+import { Session } from './session.ts'
+import { Snapshotter } from './snapshotter.ts'
+
+/** The log that a state machine is built on: of plain bytes, in a folder or anywhere else. */
+export type MachineLog = CommitLog<Buffer, Uint8Array | string>
+
+export interface ExecuteOptions {
+  /** The session's id, from `openSession`. Only together with `request`. */
+  readonly session?: string | undefined
+  /** The number of the request in its session, from 1. The same number is applied once. */
+  readonly request?: number | undefined
+}
+
+/**
+ * A state that is built from a log: a command is appended first, and executed when it is safe. After a crash
+ * the newest snapshot and a replay of the log give the same state again.
+ *
+ * Patterns: write-ahead log, idempotent receiver, singular update queue, outbox (docs/patterns.md).
+ */
+export class StateMachine<S, C, R = unknown, E = unknown> {
+  readonly #log: MachineLog
+  readonly #settings: MachineSettings<S, C, R, E>
+  readonly #outcomes = new Outcomes<R>()
+  readonly #snapshots: Snapshotter<S, C, R, E>
+  readonly #stop = new AbortController()
+  #core: MachineCore<S, C, R, E>
+  #check: ReplayCheck<S, C, R, E> | undefined
+  #comparing: Promise<void> = Promise.resolve()
+  #following: Promise<void> = Promise.resolve()
+  #failure: unknown
+  #isClosed = false
+  /** Who waits for the next entry that is applied. */
+  #onApplied: (() => void)[] = []
+
+  private constructor(
+    log: MachineLog,
+    settings: MachineSettings<S, C, R, E>,
+    core: MachineCore<S, C, R, E>,
+  ) {
+    this.#log = log
+    this.#settings = settings
+    this.#core = core
+    this.#snapshots = new Snapshotter(
+      log,
+      settings,
+      () => this.#core,
+      () => this.#check?.next ?? Number.POSITIVE_INFINITY,
+    )
+  }
+
+  /**
+   * Builds the state from the newest sound snapshot and the entries since, and goes on from there. The log stays
+   * the caller's: close the machine first, then the log. Nothing else may append to it, but entries of the
+   * types from 128 on, which the machine passes over. On a log that is open for reading the state follows
+   * its writer.
+   *
+   * Throws INVALID_ARGUMENT, CORRUPT (also where an entry is not a command), TRIMMED, UNSUPPORTED_VERSION,
+   * IO, CLOSED.
+   */
+  static async open<S, C, R = unknown, E = unknown>(
+    log: MachineLog,
+    options: MachineOptions<S, C, R, E>,
+  ): Promise<StateMachine<S, C, R, E>> {
+    const settings = machineSettings(options)
+    await log.barrier()
+    const core = await restoreCore(log, settings)
+    const machine = new StateMachine(log, settings, core)
+    if (settings.check) {
+      machine.#check = new ReplayCheck(log, settings, await restoreCore(log, settings))
+    }
+    await machine.#catchUp(log.highWaterMark)
+    machine.#following = machine.#follow()
+    return machine
+  }
+
+  /** Offset of the first entry that is not in the state. */
+  get offset(): number {
+    return this.#core.next
+  }
+
+  /** The highest timestamp of what is in the state, in ms since 1970. */
+  get logTime(): number {
+    return this.#core.logTime
+  }
+
+  /** Events that were emitted and are not known to be delivered. */
+  get pendingEvents(): number {
+    return this.#core.events.count
+  }
+
+  /** Sessions that are remembered. */
+  get sessions(): number {
+    return this.#core.sessions.count
+  }
+
+  /** Why the last snapshot that was taken by itself has failed; undefined if it has not. */
+  get snapshotFailure(): unknown {
+    return this.#snapshots.failure
+  }
+
+  /**
+   * Appends a command, and resolves with what `apply` returned for it when it is safe and executed; rejects with
+   * what `apply` threw. With a session and a request, a command that was executed before is answered as it
+   * was then: UNCERTAIN if that is no longer known, and then it is not executed.
+   *
+   * Rejects with what the log's `append` does: if that is not a refusal (INVALID_ARGUMENT, OVERLOADED,
+   * TOO_LARGE), the command may be executed after all.
+   */
+  async execute(command: C, options?: ExecuteOptions): Promise<R> {
+    const body = this.#settings.commands.encode(command)
+    if (options === undefined) return settle(await this.#append(encodePlain(body)))
+    checkNames(options, ['session', 'request'], 'execute')
+    const { session, request } = options
+    if (session === undefined && request === undefined) {
+      return settle(await this.#append(encodePlain(body)))
+    }
+    const id = sessionOffset(session)
+    const number = checkCount(request, 'request', 1, REQUEST_MAX)
+    const known = this.#core.sessions.answer(id, number)
+    // What is known is known to all who have come as far; it need not be asked of the log.
+    if (known?.ok) return known.result
+    return settle(await this.#append(encodeRequest(id, number, body)))
+  }
+
+  /** Opens a session, in which requests have numbers and each is executed once. */
+  async openSession(): Promise<Session<C, R>> {
+    const bytes = encodeOpenSession()
+    const offset = await this.#appendAt(bytes)
+    return new Session(String(offset), (command, options) => this.execute(command, options))
+  }
+
+  /** Calls `read` with the state as it is in this process, at once. It must not change it, nor keep it. */
+  query<T>(read: (state: S) => T): T {
+    this.#checkOpen()
+    return read(this.#core.state)
+  }
+
+  /** The same, when everything is in the state that anyone was told is safe before the call. */
+  async read<T>(read: (state: S) => T): Promise<T> {
+    this.#checkOpen()
+    await this.#log.barrier()
+    await this.#catchUp(this.#log.highWaterMark)
+    return this.query(read)
+  }
+
+  /**
+   * Takes a snapshot, and trims the log as the options say. Commands go on meanwhile. Resolves with the offset that it
+   * stands for, when it is on the disk.
+   */
+  async snapshot(): Promise<number> {
+    this.#checkOpen()
+    return this.#snapshots.take()
+  }
+
+  /**
+   * The events that commands emit, each again and again until `delivered` is called for it or for a later one:
+   * after a crash, those come again that were not. In order; waits for more.
+   */
+  async *events({
+    signal,
+  }: {
+    readonly signal?: AbortSignal | undefined
+  } = {}): AsyncGenerator<MachineEvent<E>, void> {
+    let at = { offset: -1, index: 0 }
+    for (;;) {
+      signal?.throwIfAborted()
+      if (this.#isClosed) return
+      this.#checkOpen()
+      const next = this.#core.events.after(at.offset, at.index)
+      if (next) {
+        at = next
+        yield next
+      } else {
+        await this.#nextApplied(signal)
+      }
+    }
+  }
+
+  /** Notes in the log that an event was delivered, and with it all before it. */
+  async delivered({ offset, index }: Pick<MachineEvent<E>, 'offset' | 'index'>): Promise<void> {
+    checkCount(offset, 'offset', 0, OFFSET_MAX)
+    checkCount(index, 'index', 0, OFFSET_MAX)
+    await this.#append(encodeDelivered(offset, index))
+  }
+
+  /** Waits for the commands and the snapshot that are under way, and stops. The log stays open. */
+  async close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true
+      await this.#outcomes.idle()
+      this.#stop.abort()
+      for (const wake of this.#onApplied.splice(0)) wake()
+    }
+    await this.#following
+    await this.#snapshots.idle()
+    await this.#comparing
+    await this.#compareAtEnd()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #checkOpen(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#isClosed) throw new TidemarkError('CLOSED', 'the state machine is closed')
+  }
+
+  async #append(bytes: Buffer): Promise<Outcome<R> | undefined> {
+    this.#checkOpen()
+    const ticket = this.#outcomes.begin(this.#core.next)
+    let offset: number
+    try {
+      offset = await this.#log.append(bytes)
+    } catch (error) {
+      this.#outcomes.failed(ticket)
+      throw error
+    }
+    if (this.#failure !== undefined && offset >= this.#core.next) {
+      this.#outcomes.failed(ticket)
+      throw this.#failure
+    }
+    return this.#outcomes.appended(ticket, offset, this.#core.next)
+  }
+
+  /** The same, for what has no outcome but its offset. */
+  async #appendAt(bytes: Buffer): Promise<number> {
+    this.#checkOpen()
+    const ticket = this.#outcomes.begin(this.#core.next)
+    try {
+      const offset = await this.#log.append(bytes)
+      await this.#catchUp(offset + 1)
+      return offset
+    } finally {
+      this.#outcomes.failed(ticket)
+    }
+  }
+
+  /** Applies what is below `target`. Who reads along is not in the way: each entry is applied by whoever is first. */
+  async #catchUp(target: number): Promise<void> {
+    if (this.#core.next >= target) return
+    for await (const entries of this.#log.read({ from: this.#core.next, to: target }).batches()) {
+      for (const entry of entries) this.#apply(entry)
+    }
+    // In a log with gaps there may be no entry right below the target.
+    if (this.#core.next < target) this.#core.next = target
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#stop
+    try {
+      const reader = this.#log.read({ from: this.#core.next, follow: true, signal })
+      for await (const entries of reader.batches()) {
+        for (const entry of entries) this.#apply(entry)
+      }
+      this.#fail(new TidemarkError('CLOSED', 'the log of the state machine is closed'))
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error)
+    }
+  }
+
+  #apply(entry: Entry): void {
+    if (entry.offset < this.#core.next || this.#failure !== undefined) return
+    let outcome: Outcome<R> | undefined
+    try {
+      outcome = this.#core.apply(entry)
+    } catch (error) {
+      this.#fail(error)
+      throw error
+    }
+    this.#outcomes.applied(entry.offset, outcome)
+    this.#snapshots.applied(entry.data.length)
+    if (this.#onApplied.length > 0) for (const wake of this.#onApplied.splice(0)) wake()
+    if (this.#check?.note(entry.offset, outcome)) this.#compare()
+  }
+
+  #compare(): void {
+    const check = this.#check!
+    this.#comparing = this.#comparing
+      .then(() => check.compare(this.#core))
+      .catch((error) => {
+        this.#fail(error)
+      })
+  }
+
+  async #compareAtEnd(): Promise<void> {
+    const check = this.#check
+    this.#check = undefined
+    if (check && this.#failure === undefined) await check.compare(this.#core)
+    const isDiverged = (this.#failure as TidemarkError | undefined)?.code === 'DIVERGED'
+    if (isDiverged) throw this.#failure
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined || this.#stop.signal.aborted) return
+    this.#failure = error
+    this.#outcomes.fail(error)
+    for (const wake of this.#onApplied.splice(0)) wake()
+  }
+
+  #nextApplied(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        signal?.removeEventListener('abort', wake)
+        resolve()
+      }
+      signal?.addEventListener('abort', wake, { once: true })
+      this.#onApplied.push(wake)
+    })
+  }
+}
+
+/** Returns the result of a command, or throws what it was rejected with. */
+function settle<R>(outcome: Outcome<R> | undefined): R {
+  if (outcome === undefined) return undefined as R
+  if (outcome.ok) return outcome.result
+  throw outcome.error
+}
+
+function sessionOffset(session: unknown): number {
+  if (typeof session === 'string' && /^(0|[1-9]\d{0,15})$/.test(session)) return Number(session)
+  throw new TidemarkError(
+    'INVALID_ARGUMENT',
+    `session must be an id from openSession, not ${JSON.stringify(session)}`,
+  )
+}
