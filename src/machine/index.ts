@@ -1,10 +1,12 @@
 /// <reference types="node" preserve="true" />
 // State that is built from a log: `tidemark/machine`.
+export { DurableMap, type MapChange, type MapOptions, type SetOptions } from './durable-map.ts'
 export type {
   Context,
   MachineOptions,
   SnapshotPolicy,
 } from './options.ts'
+export type { Range } from './ordered-keys.ts'
 export type { MachineEvent } from './pending-events.ts'
 export type { Session } from './session.ts'
 export type { SessionLimits } from './sessions.ts'

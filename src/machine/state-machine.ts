@@ -151,6 +151,10 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     return new Session(String(offset), (command, options) => this.execute(command, options))
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** Calls `read` with the state as it is in this process, at once. It must not change it, nor keep it. */
   query<T>(read: (state: S) => T): T {
     this.#checkOpen()
@@ -193,7 +197,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
         at = next
         yield next
       } else {
-        await this.#nextApplied(signal)
+        await this.nextApplied(this.#core.next, signal)
       }
     }
   }
@@ -320,7 +324,12 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     for (const wake of this.#onApplied.splice(0)) wake()
   }
 
-  #nextApplied(signal?: AbortSignal): Promise<void> {
+  /**
+   * Resolves when an entry at or above `from` was applied (at once if one was), when the machine is closed or has
+   * failed, or when the signal is aborted.
+   */
+  nextApplied(from = this.#core.next, signal?: AbortSignal): Promise<void> {
+    if (this.#core.next > from || this.#isClosed) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = () => {
         signal?.removeEventListener('abort', wake)

@@ -1,0 +1,213 @@
+import { hashOf } from './hash.ts'
+import { FIRST_RECORD, Pages, pageOf, positionOf } from './pages.ts'
+import {
+  expiryAt,
+  isKeyAt,
+  keyAt,
+  lengthAt,
+  NEVER,
+  recordBytes,
+  valueAt,
+  writeRecord,
+} from './record.ts'
+
+/** The table is cut into so many by the first bits of the hash: none grows or is copied in a noticeable time. */
+const SHARD_BITS = 8
+const SHARDS = 2 ** SHARD_BITS
+const SLOTS_MIN = 8
+
+/** Open addressing with linear probing; two numbers a slot: the reference of a record (0: none), and the hash. */
+interface Shard {
+  slots: Uint32Array
+  count: number
+  /** True while somebody reads the slots as they are: then they are copied before they are changed. */
+  isShared: boolean
+}
+
+/**
+ * A hash table from bytes to bytes, outside the heap that is searched for garbage: millions of keys cost no pauses,
+ * and their number is bounded by memory (32 GiB) alone. While it is read as it was at some moment
+ * ({@link freeze}) it can be changed.
+ */
+export class Table {
+  readonly #pages = new Pages()
+  readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => {
+    return { slots: EMPTY, count: 0, isShared: true }
+  })
+  #size = 0
+
+  /** How many keys it holds. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Bytes of memory for keys and values, dead ones included. */
+  get bytes(): number {
+    return this.#pages.bytes
+  }
+
+  /** The value as a view of memory that never changes; undefined if there is none. */
+  get(key: Uint8Array): Buffer | undefined {
+    const ref = this.#find(key, hashOf(key))
+    return ref === 0 ? undefined : valueAt(this.#pages.bytesOf(ref), positionOf(ref))
+  }
+
+  /** When the key's record ends; undefined if there is none. */
+  expiry(key: Uint8Array): number | undefined {
+    const ref = this.#find(key, hashOf(key))
+    return ref === 0 ? undefined : expiryAt(this.#pages.bytesOf(ref), positionOf(ref))
+  }
+
+  /** Returns true if the key is new. Throws TOO_LARGE. */
+  set(key: Uint8Array, value: Uint8Array, expiry = NEVER): boolean {
+    const hash = hashOf(key)
+    const ref = this.#pages.add(recordBytes(key.length, value.length, expiry))
+    writeRecord(this.#pages.bytesOf(ref), positionOf(ref), key, value, expiry)
+    const isNew = this.#put(key, hash, ref)
+    if (this.#pages.isWasteful) this.#clearPage()
+    return isNew
+  }
+
+  /** Returns true if the key was there. */
+  delete(key: Uint8Array): boolean {
+    const hash = hashOf(key)
+    const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
+    const slot = this.#slotOf(shard, key, hash)
+    if (slot < 0) return false
+    this.#own(shard)
+    this.#dropRecord(shard.slots[slot]!)
+    closeGap(shard.slots, slot)
+    shard.count--
+    this.#size--
+    return true
+  }
+
+  /** The records as they are now, to be read while the table goes on. */
+  *freeze(): Generator<{ readonly bytes: Buffer; readonly at: number }> {
+    // The first call of next() does this: see frozen(), which makes it.
+    const pages = this.#pages.snapshot()
+    const shards = this.#shards.map((shard) => {
+      shard.isShared = true
+      return shard.slots
+    })
+    yield NOTHING
+    for (const slots of shards) {
+      for (let slot = 0; slot < slots.length; slot += 2) {
+        const ref = slots[slot]!
+        if (ref !== 0) yield { bytes: pages[pageOf(ref)]!, at: positionOf(ref) }
+      }
+    }
+  }
+
+  #find(key: Uint8Array, hash: number): number {
+    const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
+    const slot = this.#slotOf(shard, key, hash)
+    return slot < 0 ? 0 : shard.slots[slot]!
+  }
+
+  /** Where in the slots the key is; -1 if it is not there. */
+  #slotOf({ slots }: Shard, key: Uint8Array, hash: number): number {
+    if (slots.length === 0) return -1
+    const mask = slots.length - 1
+    for (let slot = (hash * 2) & mask; slots[slot] !== 0; slot = (slot + 2) & mask) {
+      if (slots[slot + 1] !== hash) continue
+      const ref = slots[slot]!
+      if (isKeyAt(this.#pages.bytesOf(ref), positionOf(ref), key)) return slot
+    }
+    return -1
+  }
+
+  #put(key: Uint8Array, hash: number, ref: number): boolean {
+    const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
+    this.#own(shard)
+    const slot = this.#slotOf(shard, key, hash)
+    if (slot >= 0) {
+      this.#dropRecord(shard.slots[slot]!)
+      shard.slots[slot] = ref
+      return false
+    }
+    // Three quarters full at most.
+    if ((shard.count + 1) * 8 > shard.slots.length * 3) shard.slots = grown(shard.slots)
+    insert(shard.slots, ref, hash)
+    shard.count++
+    this.#size++
+    return true
+  }
+
+  #own(shard: Shard): void {
+    if (!shard.isShared) return
+    shard.slots = shard.slots.slice()
+    shard.isShared = false
+  }
+
+  #dropRecord(ref: number): void {
+    this.#pages.drop(ref, lengthAt(this.#pages.bytesOf(ref), positionOf(ref)))
+  }
+
+  /** Moves what is alive out of the page with the most that is dead. */
+  #clearPage(): void {
+    const page = this.#pages.mostWasteful()
+    if (!page) return
+    const { bytes, end } = page
+    for (let at = FIRST_RECORD; at < end; ) {
+      const length = lengthAt(bytes, at)
+      const ref = page.refs(at)
+      const key = keyAt(bytes, at)
+      const hash = hashOf(key)
+      const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
+      const slot = this.#slotOf(shard, key, hash)
+      if (slot >= 0 && shard.slots[slot] === ref) {
+        const moved = this.#pages.add(length)
+        bytes.copy(this.#pages.bytesOf(moved), positionOf(moved), at, at + length)
+        this.#own(shard)
+        shard.slots[slot] = moved
+        this.#pages.drop(ref, length)
+      }
+      at += length
+    }
+  }
+}
+
+const EMPTY = new Uint32Array(0)
+const NOTHING = { bytes: Buffer.alloc(0), at: 0 }
+
+/** Freezes the table now, and reads it later. */
+export function frozen(table: Table): Generator<{ readonly bytes: Buffer; readonly at: number }> {
+  const records = table.freeze()
+  records.next()
+  return records
+}
+
+function insert(slots: Uint32Array, ref: number, hash: number): void {
+  const mask = slots.length - 1
+  let slot = (hash * 2) & mask
+  while (slots[slot] !== 0) slot = (slot + 2) & mask
+  slots[slot] = ref
+  slots[slot + 1] = hash
+}
+
+function grown(slots: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(Math.max(SLOTS_MIN * 2, slots.length * 2))
+  for (let slot = 0; slot < slots.length; slot += 2) {
+    if (slots[slot] !== 0) insert(larger, slots[slot]!, slots[slot + 1]!)
+  }
+  return larger
+}
+
+/**
+ * Empties a slot, and moves up those behind it that were put there because theirs was taken, so that no search
+ * ends before it has found what is there.
+ */
+function closeGap(slots: Uint32Array, at: number): void {
+  const mask = slots.length - 1
+  let gap = at
+  for (let slot = (gap + 2) & mask; slots[slot] !== 0; slot = (slot + 2) & mask) {
+    const wanted = (slots[slot + 1]! * 2) & mask
+    // Between its wanted place and where it is, the gap must lie.
+    if (((slot - wanted) & mask) < ((slot - gap) & mask)) continue
+    slots[gap] = slots[slot]!
+    slots[gap + 1] = slots[slot + 1]!
+    gap = slot
+  }
+  slots[gap] = 0
+}
