@@ -32,6 +32,9 @@ export class FolderLock {
     return withIoErrors(`lock the folder ${folder}`, async () => {
       await makeFolderDurably(files, resolve(folder))
       const real = files.realPathSync(folder)
+      // The folder may have been made by someone who was killed before its name was synced. Whoever has made the
+      // file of the lock has come past this.
+      if (!files.existsSync(join(real, LOCK_NAME))) await files.syncDirectory(dirname(real))
       return new FolderLock(files, real, lockFolder(files, real))
     })
   }

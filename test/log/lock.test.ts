@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { FolderLock, inspectLog, Log } from 'tidemark'
 import { ForgetfulFiles } from 'tidemark/testing'
-import { assertCode, newFiles, openOn, textsOf } from './fixtures.ts'
+import { assertCode, newFiles, openOn, textsOf, worstCrash } from './fixtures.ts'
 
 const folders: string[] = []
 after(() => {
@@ -238,6 +238,19 @@ describe('the lock of a data folder', () => {
     const next = await FolderLock.acquire('/data', { files })
     next[Symbol.dispose]()
     assert.equal(files.lockHolderSync('/data/lock'), undefined)
+  })
+
+  it('makes the name of the folder durable, also if its maker was killed before that', async () => {
+    const files = newFiles()
+    files.makeFolderSync('/data')
+    const lock = await FolderLock.acquire('/data', { files })
+    const log = await Log.open('/data/a', { files, lock })
+    await log.append('x')
+    const again = await Log.open('/data/a', { files: worstCrash(files) })
+    assert.deepEqual(await textsOf(again), ['x'])
+    await again.close()
+    await log.close()
+    lock.release()
   })
 
   it('tells readers that there is a writer', async () => {
