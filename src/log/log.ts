@@ -1,5 +1,6 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import { type Files, nodeFiles } from '../io/index.ts'
 import type { BackupOptions, BackupReport } from './backup.ts'
 import { bytes, type Codec, type InputOf } from './codec.ts'
 import type {
@@ -21,9 +22,11 @@ import { ForwardReader } from './forward-reader.ts'
 import { checkFolderName, checkLogPath, withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import { type LogMetrics, Meter } from './meter.ts'
+import { META_NAME } from './names.ts'
 import {
   checkOffset,
   checkReadOptions,
+  checkSharedOptions,
   checkToolOptions,
   type LogOptions,
   type LogSettings,
@@ -139,6 +142,21 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const log = new Log(opened, (options.codec ?? bytes) as Codec<unknown>)
     await log.#applyPolicy()
     return log as never
+  }
+
+  /**
+   * @internal For what opens several logs in `folder`, with these options and some of its own: throws
+   * INVALID_ARGUMENT before anything is made for a call that would be refused half-way.
+   */
+  static checkOpening(folder: string, options: object, ownOptions: readonly string[]): void {
+    checkFolderName(folder)
+    const { files } = checkSharedOptions(options, ownOptions)
+    checkLogPath(files, resolve(folder))
+  }
+
+  /** @internal True if there is a log in `folder` that was once made to its end. */
+  static isIn(folder: string, files: Files = nodeFiles): boolean {
+    return files.existsSync(join(folder, META_NAME))
   }
 
   /** What cannot be trimmed now does not keep a log from being opened, unless it has poisoned it. */

@@ -245,6 +245,16 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
   })
 }
 
+/**
+ * Checks the options of what opens several logs: those of a log, and the names of its own, whose values it
+ * checks itself. Throws INVALID_ARGUMENT.
+ */
+export function checkSharedOptions(options: object, own: readonly string[]): LogSettings {
+  checkNames(options, [...own, ...LOG_OPTION_NAMES], 'options')
+  const shared = Object.entries(options).filter(([name]) => !own.includes(name))
+  return logSettings(Object.fromEntries(shared))
+}
+
 /** Checks the options of a read. Throws INVALID_ARGUMENT. */
 export function checkReadOptions(options: ReadOptions): void {
   checkNames(options, READ_OPTION_NAMES, 'read options')

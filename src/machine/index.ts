@@ -7,6 +7,13 @@ export type {
   SnapshotPolicy,
 } from './options.ts'
 export type { Range } from './ordered-keys.ts'
+export { partitionFor } from './partition-for.ts'
+export {
+  PartitionedLog,
+  type PartitionedLogOptions,
+  type PartitionOffset,
+  type PartitionRange,
+} from './partitioned-log.ts'
 export type { MachineEvent } from './pending-events.ts'
 export type { Session } from './session.ts'
 export type { SessionLimits } from './sessions.ts'
