@@ -56,7 +56,12 @@ export class Arguments {
     for (const token of tokens) {
       if (token.kind === 'positional') positionals.push(token.value)
       if (token.kind !== 'option') continue
-      values.set(token.name, optionValue(shape, options, token))
+      const value = optionValue(shape, options, token)
+      // Of two values one would be dropped, and nobody told.
+      if (value !== true && values.has(token.name)) {
+        throw new UsageError(`--${token.name} is given twice; give it once`)
+      }
+      values.set(token.name, value)
     }
     return new Arguments(shape, values, positionals)
   }

@@ -86,6 +86,8 @@ function attemptLock(path: string): FileLock | undefined {
     }
   } catch (error) {
     abandon(fd, mine)
+    // The file was removed since it was opened, by whoever deletes what it locks.
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   }
   closeSync(fd)

@@ -9,6 +9,7 @@ import { encodeMarks } from './marks-format.ts'
 import { type CleanEnd, encodeMeta } from './meta-format.ts'
 import {
   CURSOR_FOLDER,
+  CURSOR_SUFFIX,
   indexName,
   MARKS_NAME,
   META_NAME,
@@ -41,6 +42,8 @@ export class BackupTarget {
   readonly #folder: string
   readonly #taken = new Map<number, Taken>()
   #end: CleanEnd | undefined
+  /** The last segment of which a copy was made, perhaps in an attempt that a trim has overtaken. */
+  #tail: Segment | undefined
 
   constructor(files: Files, folder: string) {
     this.#files = files
@@ -94,7 +97,9 @@ export class BackupTarget {
       this.#files.makeFolderSync(target)
       for (const name of this.#files.listSync(source)) {
         watch.signal?.throwIfAborted()
-        if (name.endsWith(TEMPORARY_SUFFIX)) continue
+        // Who holds a cursor of the log holds none of the backup.
+        const isKept = folder === SNAPSHOT_FOLDER || name.endsWith(CURSOR_SUFFIX)
+        if (!isKept || name.endsWith(TEMPORARY_SUFFIX)) continue
         const mayLink = folder === SNAPSHOT_FOLDER
         await this.#takeBeside(join(source, name), join(target, name), mayLink)
       }
@@ -120,6 +125,9 @@ export class BackupTarget {
    */
   async takeTail(segment: Segment, highWaterMark: number, watch: CopyWatch): Promise<boolean> {
     const store = join(this.#folder, segment.name)
+    // That of an earlier attempt is of no use, unless it was sealed and taken since.
+    if (this.#tail && !this.#taken.has(this.#tail.id)) this.#forget(this.#tail)
+    this.#tail = segment
     // It may have been taken when it was sealed: that one is a link, and must not be written to.
     this.#forget(segment)
     try {

@@ -5,7 +5,7 @@ import { type Look, lookAt } from './backup-source.ts'
 import { BackupTarget } from './backup-target.ts'
 import type { CopyWatch, Progress } from './file-copies.ts'
 import { makeFolderDurably } from './folder-snapshots.ts'
-import { withIoErrors } from './io-error.ts'
+import { checkLogPath, withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import { TEMPORARY_SUFFIX } from './names.ts'
 import { logSettings } from './options.ts'
@@ -42,6 +42,7 @@ export async function backupLog(
 ): Promise<BackupReport> {
   const { files = nodeFiles, ...others } = options
   const path = resolve(from)
+  checkLogPath(files, path)
   const view = await withIoErrors(`open the log ${path}`, () =>
     TailView.open(path, logSettings({ mode: 'read', files })),
   )
@@ -59,7 +60,7 @@ export async function backupView(
   { onProgress, signal }: BackupOptions,
 ): Promise<BackupReport> {
   const { files } = view.settings
-  const target = targetOf(view.folder, to)
+  const target = targetOf(files, view.folder, to)
   return withIoErrors(`back up the log ${view.folder} to ${target}`, async () => {
     signal?.throwIfAborted()
     refuseExisting(files, target)
@@ -81,12 +82,13 @@ export async function backupView(
   })
 }
 
-function targetOf(folder: string, to: string): string {
+function targetOf(files: Files, folder: string, to: string): string {
   if (typeof to !== 'string' || to === '') {
     throw invalid(`the backup needs the path of a folder, not ${String(to)}`)
   }
   const target = resolve(to)
-  const below = relative(folder, target)
+  // By real paths: a link may lead into the log.
+  const below = relative(files.realPathSync(folder), files.realPathSync(target))
   if (below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below)) {
     throw invalid(`a backup of ${folder} cannot lie in the log itself, in ${target}`)
   }

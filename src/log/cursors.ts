@@ -176,6 +176,8 @@ export class LogCursors<T> implements Cursors {
       const missed = position - record.position
       return [{ ...who, position, lag, missed, committedAt, problem: undefined }]
     } catch (problem) {
+      // A folder is no cursor, whatever its name.
+      if (errnoOf(problem) === 'EISDIR') return []
       if (!(problem instanceof TidemarkError)) throw problem
       const unknown = { position: undefined, lag: undefined, committedAt: undefined }
       return [{ ...who, ...unknown, missed: 0, problem }]

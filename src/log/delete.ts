@@ -1,9 +1,11 @@
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf, TidemarkError } from '../base/index.ts'
 import { type Files, nodeFiles } from '../io/index.ts'
-import { removeIfThere } from './file-steps.ts'
+import { readWholeSync, removeIfThere } from './file-steps.ts'
 import { claimLog, type FolderLock, lockFolder } from './folder-lock.ts'
-import { withIoErrors } from './io-error.ts'
+import { checkLogPath, withIoErrors } from './io-error.ts'
+import { readMarks } from './marks-publisher.ts'
+import { readMeta } from './meta-file.ts'
 import {
   BROKEN_SUFFIX,
   CURSOR_FOLDER,
@@ -33,6 +35,8 @@ export interface DeleteReport {
 
 const OWN_NAMES = [META_NAME, MARKS_NAME, REPAIR_NAME]
 const SNAPSHOT_NAME = /^\d{20}\.snapshot(\.\d+)?$/
+/** A cursor, its lock, and what someone who wanted the lock has left. */
+const CURSOR_FILE_NAME = /^[a-z0-9][a-z0-9._-]*\.(cursor(\.\d+)?(\.broken)?|lock(\.by#.*)?)$/
 const BROKEN_NAME = new RegExp(`(\\.\\d+)?\\${BROKEN_SUFFIX}$`)
 
 /** See on-demand.ts, through which programs call it. */
@@ -41,7 +45,9 @@ export async function deleteLog(
   options: DeleteOptions = {},
 ): Promise<DeleteReport> {
   const files = options.files ?? nodeFiles
-  const path = resolve(folder)
+  // A link to the folder stays, and then leads nowhere.
+  const path = files.realPathSync(resolve(folder))
+  checkLogPath(files, path)
   return withIoErrors(`delete the log ${path}`, async () => {
     if (!isLog(files, path)) {
       throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
@@ -50,16 +56,33 @@ export async function deleteLog(
     let removed: number
     try {
       removed = await removeAll(files, path)
+      // Removed while it is held: whoever gets a lock from now on gets that of another file.
+      removeIfThere(files, join(path, LOCK_NAME))
     } finally {
       lock.releaseSync()
     }
-    return { folder: path, removed, left: await removeFolder(files, path) }
+    const left = files.listSync(path).sort()
+    // Somebody may make a new log here at this moment; then it is not empty.
+    if (left.length === 0) removeIfEmpty(files, path)
+    await files.syncDirectory(dirname(path))
+    return { folder: path, removed, left }
   })
 }
 
+/** Names that others use too are believed only if the file is what a log has under that name. */
 function isLog(files: Files, path: string): boolean {
   if (!files.existsSync(path)) return false
-  return files.listSync(path).some((name) => name === DELETION_NAME || isOwn(name))
+  const names = files.listSync(path)
+  if (names.some((name) => parseSegmentName(name.replace(BROKEN_NAME, '')))) return true
+  if (names.includes(META_NAME) && isMeta(files, path)) return true
+  if (names.includes(MARKS_NAME) && readMarks(files, path)) return true
+  const isBegun = names.includes(DELETION_NAME)
+  return isBegun && readWholeSync(files, join(path, DELETION_NAME), 1)?.length === 0
+}
+
+function isMeta(files: Files, path: string): boolean {
+  const found = readMeta(files, path)
+  return found !== undefined && ('meta' in found || found.version !== undefined)
 }
 
 /** True for the names that a log, or a repair of it, gives to files in its folder. */
@@ -71,7 +94,8 @@ function isOwn(name: string): boolean {
 
 function isOwnBeside(folder: string, name: string): boolean {
   const plain = name.endsWith(TEMPORARY_SUFFIX) ? name.slice(0, -TEMPORARY_SUFFIX.length) : name
-  return folder === CURSOR_FOLDER || SNAPSHOT_NAME.test(plain)
+  if (folder === SNAPSHOT_FOLDER) return SNAPSHOT_NAME.test(plain)
+  return CURSOR_FILE_NAME.test(plain)
 }
 
 /**
@@ -98,9 +122,23 @@ async function removeAll(files: Files, path: string): Promise<number> {
 }
 
 function removeThose(files: Files, folder: string, isWanted: (name: string) => boolean): number {
-  const names = files.listSync(folder).filter(isWanted)
-  for (const name of names) removeIfThere(files, join(folder, name))
-  return names.length
+  let removed = 0
+  for (const name of files.listSync(folder).filter(isWanted)) {
+    if (removeFile(files, join(folder, name))) removed++
+  }
+  return removed
+}
+
+/** False for a folder, which is not the log's, whatever its name. */
+function removeFile(files: Files, path: string): boolean {
+  try {
+    removeIfThere(files, path)
+    return true
+  } catch (error) {
+    // Some systems say the one, some the other.
+    if (errnoOf(error) === 'EISDIR' || errnoOf(error) === 'EPERM') return false
+    throw error
+  }
 }
 
 function removeIfEmpty(files: Files, folder: string): void {
@@ -109,15 +147,4 @@ function removeIfEmpty(files: Files, folder: string): void {
   } catch (error) {
     if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error
   }
-}
-
-/** Removes the folder if only the lock is left, and says what else there is. */
-async function removeFolder(files: Files, path: string): Promise<string[]> {
-  const left = files.listSync(path).filter((name) => name !== LOCK_NAME)
-  if (left.length > 0 || files.lockHolderSync(join(path, LOCK_NAME))) return left.sort()
-  removeIfThere(files, join(path, LOCK_NAME))
-  // Somebody may make a new log here at this moment; then it is not empty.
-  removeIfEmpty(files, path)
-  await files.syncDirectory(dirname(path))
-  return left
 }

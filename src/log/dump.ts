@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
-import { TidemarkError, viewOf } from '../base/index.ts'
+import { errnoOf, TidemarkError, viewOf } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { ENTRY_HEADER_BYTES, EntryHeader } from './entry-format.ts'
+import { checkLogPath, ioError } from './io-error.ts'
 import { readMarks } from './marks-publisher.ts'
 import { readMeta } from './meta-file.ts'
 import type { CleanEnd } from './meta-format.ts'
@@ -76,6 +77,19 @@ export async function* dumpLog(
 ): AsyncGenerator<DumpRecord, void> {
   const files = options.files ?? nodeFiles
   const path = resolve(folder)
+  checkLogPath(files, path)
+  try {
+    yield* dumpFolder(files, path, options.signal)
+  } catch (error) {
+    throw ioError(`dump the log ${path}`, error)
+  }
+}
+
+async function* dumpFolder(
+  files: Files,
+  path: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<DumpRecord, void> {
   const names = files.existsSync(path) ? files.listSync(path) : []
   const stores = names.filter((name) => parseSegmentName(name)?.kind === 'store').sort()
   if (stores.length === 0 && !names.includes(META_NAME)) {
@@ -86,12 +100,23 @@ export async function* dumpLog(
   const marks = readMarks(files, path)
   if (marks) yield { kind: 'marks', synced: marks.synced, highWaterMark: marks.highWaterMark }
   for (const name of stores) {
-    const file = files.openSync(join(path, name), 'read')
+    const file = openIfThere(files, join(path, name))
+    // A writer has trimmed it since.
+    if (!file) continue
     try {
-      yield* dumpStore(file, path, name, options.signal)
+      yield* dumpStore(file, path, name, signal)
     } finally {
       file.closeSync()
     }
+  }
+}
+
+function openIfThere(files: Files, path: string): File | undefined {
+  try {
+    return files.openSync(path, 'read')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -111,6 +111,12 @@ export function refuseBelowLock(files: Files, folder: string): void {
  * is open already, or if its own lock, or that of a folder in between, is held all the same.
  */
 export function claimLog(shared: FolderLock, files: Files, folder: string): FileLock {
+  if (!shared.covers(folder)) {
+    throw new TidemarkError(
+      'INVALID_ARGUMENT',
+      `the lock of ${shared.folder} does not cover ${folder}, or was released`,
+    )
+  }
   const real = files.realPathSync(folder)
   shared.claim(real)
   for (let at = real; at !== shared.folder && at !== dirname(at); at = dirname(at)) {

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import { type Files, nodeFiles } from '../io/index.ts'
 import { writerOf } from './folder-lock.ts'
+import { withIoErrors } from './io-error.ts'
 import { Log } from './log.ts'
 import { readMeta } from './meta-file.ts'
 import { logSettings } from './options.ts'
-import { storeSize } from './outline.ts'
+import { storeSize, whileTrimmed } from './outline.ts'
 import { findLog } from './recovery.ts'
 
 export interface LogInfo {
@@ -30,6 +31,10 @@ export async function inspectLog(
 ): Promise<LogInfo> {
   const files = options.files ?? nodeFiles
   const path = resolve(folder)
+  return withIoErrors(`inspect the log ${path}`, () => whileTrimmed(() => inspect(files, path)))
+}
+
+async function inspect(files: Files, path: string): Promise<LogInfo> {
   const log = await Log.open(path, { mode: 'read', files })
   try {
     const { lowWaterMark, highWaterMark } = log

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { errnoOf } from '../base/index.ts'
 import type { Files } from '../io/index.ts'
 import type { Marks } from './marks-format.ts'
 import { readMarks } from './marks-publisher.ts'
@@ -118,4 +119,25 @@ export function lowMarks(found: { readonly meta: Meta; readonly chain: Chain }):
     return { lowWaterMark: first.base, lowTerm: first.previousTerm }
   }
   return { lowWaterMark: meta.lowWaterMark, lowTerm: meta.lowTerm }
+}
+
+/** How often trims may remove what a look at the folder has found. */
+const ATTEMPTS_MAX = 100
+/** And how often what looks like damage is looked at. */
+const LOOKS_MAX = 5
+
+/** Looks again where a writer has removed a segment between the listing of the folder and the look at its files. */
+export async function whileTrimmed<R>(look: () => Promise<R>): Promise<R> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await look()
+    } catch (error) {
+      const { cause = error } = error as { cause?: unknown }
+      const isPassing =
+        (errnoOf(cause) === 'ENOENT' && attempt < ATTEMPTS_MAX) ||
+        // A segment that is missing, by a meta file that was read before the trim.
+        (errnoOf(error) === 'CORRUPT' && attempt < LOOKS_MAX)
+      if (!isPassing) throw error
+    }
+  }
 }

@@ -163,9 +163,17 @@ function livingStores(chain: Chain, stores: readonly StoreFile[], meta: Meta | u
   const isWhole = chain.damage.length === 0
   if (stores.every(({ header }) => header) && (isWhole || !meta)) {
     const ids = new Set(chain.segments.map(({ id }) => id))
-    return stores.filter(({ id }) => ids.has(id))
+    const linked = stores.filter(({ id }) => ids.has(id))
+    // Trims remove the oldest first. So what lies before a chain that has lost its beginning was not trimmed:
+    // between the two a segment is missing.
+    const first = meta ? 0 : (linked[0]?.base ?? 0)
+    return [...inOrder(stores.filter(({ base }) => base < first)), ...linked]
   }
-  const low = meta?.lowWaterMark ?? 0
+  return inOrder(stores, meta?.lowWaterMark)
+}
+
+/** Each store that has offsets of its own before the next one begins. */
+function inOrder(stores: readonly StoreFile[], low = 0): StoreFile[] {
   return stores.filter(({ base }, i) => {
     const next = stores[i + 1]
     return !next || (next.base > base && next.base > low)

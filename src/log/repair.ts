@@ -11,7 +11,7 @@ import {
 import type { Progress } from './file-copies.ts'
 import { claimLog, type FolderLock, lockFolder, writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
-import { withIoErrors } from './io-error.ts'
+import { checkLogPath, withIoErrors } from './io-error.ts'
 import {
   BROKEN_SUFFIX,
   indexName,
@@ -66,10 +66,11 @@ export async function repairLog(
 ): Promise<RepairReport> {
   const files = options.files ?? nodeFiles
   const path = resolve(folder)
+  checkLogPath(files, path)
   return withIoErrors(`repair the log ${path}`, async () => {
     if (!holdsLog(files, path)) throw missing(path)
     if (options.dryRun) {
-      refuseWriter(files, path)
+      refuseWriter(files, path, options.lock?.token)
       return await repairLocked(files, path, options)
     }
     const lock = options.lock ? claimLog(options.lock, files, path) : lockFolder(files, path)
@@ -92,11 +93,16 @@ function missing(path: string): TidemarkError {
   return new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
 }
 
-function refuseWriter(files: Files, path: string): void {
+/** `ours` is the token of a lock above the log that the caller has. */
+function refuseWriter(files: Files, path: string, ours: string | undefined): void {
   const holder = writerOf(files, path)
-  if (!holder) return
+  if (!holder || (ours !== undefined && holder.token === ours)) return
   const who = holder.pid === undefined ? 'another process' : `process ${holder.pid}`
-  throw new TidemarkError('LOCKED', `${path} is being written by ${who}; close it there first`)
+  throw new TidemarkError(
+    'LOCKED',
+    `${path} is being written by ${who}; close it there first`,
+    holder.pid === undefined ? {} : { pid: holder.pid },
+  )
 }
 
 async function repairLocked(

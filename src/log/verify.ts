@@ -1,14 +1,15 @@
 import { resolve } from 'node:path'
-import { TidemarkError } from '../base/index.ts'
+import { errnoOf, TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
 import { type EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
 import { checkLogPath, withIoErrors } from './io-error.ts'
+import { readMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
 import { META_NAME, segmentName } from './names.ts'
 import { OffsetIndex } from './offset-index.ts'
-import { lowMarks, type Outline, readOutline, storeSize } from './outline.ts'
+import { lowMarks, type Outline, readOutline, storeSize, whileTrimmed } from './outline.ts'
 import type { Segment } from './segment.ts'
 import type { Damage } from './segment-chain.ts'
 import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
@@ -42,6 +43,9 @@ export interface VerifyReport {
   /** Bytes behind the last whole batch that nobody was promised. */
   readonly tornBytes: number
 }
+
+/** How often a writer may trim while its log is looked at. */
+const LOOKS_MAX = 100
 
 /** Everything that a verification gathers. */
 class Findings {
@@ -93,25 +97,26 @@ async function verifyFolder(
 ): Promise<VerifyReport> {
   const lives = writerOf(files, path) !== undefined
   const findings = new Findings()
-  const outline = readFolder(files, path, findings)
+  const outline = await whileTrimmed(async () => readSettled(files, path, lives))
+  noteOutline(outline, findings)
   const { meta, marks, chain } = outline
   const active = chain.segments.at(-1)
   const { lowWaterMark } = lowMarks(outline)
-  const totalBytes = chain.segments.reduce((sum, segment) => sum + storeSize({ files }, segment), 0)
+  const sizeOf = (segment: Segment) => storeSizeIfThere(files, segment)
+  const totalBytes = chain.segments.reduce((sum, segment) => sum + sizeOf(segment), 0)
   for (const segment of chain.segments) {
     options.signal?.throwIfAborted()
-    const file = files.openSync(segment.storePath, 'read')
     try {
-      if (segment !== active) await verifySealed(file, segment, findings)
-      else if (lives) await verifyGrowing(file, segment, marks?.highWaterMark ?? 0, findings)
-      else await verifyActive(file, segment, meta, marks?.synced ?? 0, findings)
-    } finally {
-      file.closeSync()
+      await verifySegment(files, segment, findings, async (file) => {
+        if (segment !== active) await verifySealed(file, segment, findings)
+        else if (lives) await verifyGrowing(file, segment, marks?.highWaterMark ?? 0, findings)
+        else await verifyActive(file, segment, meta, marks?.synced ?? 0, findings)
+      })
+    } catch (error) {
+      // A writer may have trimmed it since the folder was listed.
+      const isTrimmed = segment.endOffset <= lowMarkOf(files, path)
+      if (errnoOf(error) !== 'ENOENT' || !isTrimmed) throw error
     }
-    findings.bytes += storeSize({ files }, segment)
-    checkIndexFile(files, segment, findings.notes, (position, offset, problem) => {
-      findings.add(`${segmentName(segment.base, segment.id)}.index`, position, offset, problem)
-    })
     options.onProgress?.({ bytes: findings.bytes, totalBytes })
   }
   await verifyBeside({ files, path, signal: options.signal }, (file, position, offset, problem) => {
@@ -143,16 +148,60 @@ function highWaterMarkOf(outline: Outline, lives: boolean, end: number): number 
   return Math.max(lowMarks(outline).lowWaterMark, Math.min(marked, end))
 }
 
-function readFolder(files: Files, path: string, findings: Findings): Outline {
+function readFolder(files: Files, path: string): Outline {
   const outline = files.existsSync(path) ? readOutline(files, path) : undefined
   if (!outline) throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
-  const { chain, problems, isHalfCreated } = outline
+  return outline
+}
+
+/** What a trim has removed between a look at the meta file and one at the folder is not missing. */
+function readSettled(files: Files, path: string, lives: boolean): Outline {
+  for (let attempt = 1; ; attempt++) {
+    const outline = readFolder(files, path)
+    const isSettled = outline.problems.length === 0 || !lives || attempt === LOOKS_MAX
+    if (isSettled || lowMarkOf(files, path) === outline.meta.lowWaterMark) return outline
+  }
+}
+
+function lowMarkOf(files: Files, path: string): number {
+  const found = readMeta(files, path)
+  return found && 'meta' in found ? found.meta.lowWaterMark : 0
+}
+
+function storeSizeIfThere(files: Files, segment: Segment): number {
+  try {
+    return storeSize({ files }, segment)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0
+    throw error
+  }
+}
+
+/** Checks a store, by `check`, and its index. */
+async function verifySegment(
+  files: Files,
+  segment: Segment,
+  findings: Findings,
+  check: (file: File) => Promise<void>,
+): Promise<void> {
+  const file = files.openSync(segment.storePath, 'read')
+  try {
+    await check(file)
+    findings.bytes += file.sizeSync()
+  } finally {
+    file.closeSync()
+  }
+  checkIndexFile(files, segment, findings.notes, (position, offset, problem) => {
+    findings.add(`${segmentName(segment.base, segment.id)}.index`, position, offset, problem)
+  })
+}
+
+function noteOutline({ chain, problems, isHalfCreated }: Outline, findings: Findings): void {
   findings.damage.push(...problems)
   if (isHalfCreated) findings.notes.push('the log was being created when its writer ended')
   if (chain.dead.length > 0) {
     findings.notes.push(`left over, and removed by the next writer: ${chain.dead.join(', ')}`)
   }
-  return outline
 }
 
 /** A sealed segment is whole up to the end that its successor recorded. */

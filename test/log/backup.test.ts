@@ -1,6 +1,6 @@
 // A backup is a log of its own, whatever the writer does meanwhile and whenever the power fails.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -92,7 +92,7 @@ describe('a backup', () => {
     const files = await someLog()
     await using(files, SMALL, (log) => log.snapshots.write(20, [Buffer.from('state')]))
     files.makeFolderSync(`${FOLDER}/cursors`)
-    const cursor = files.openSync(`${FOLDER}/cursors/billing`, 'create')
+    const cursor = files.openSync(`${FOLDER}/cursors/billing.cursor`, 'create')
     cursor.writeSync(Buffer.from('12'), 0)
     await backupLog(FOLDER, TO, { files })
     cursor.writeSync(Buffer.from('34'), 0)
@@ -103,7 +103,7 @@ describe('a backup', () => {
     for await (const chunk of copy.snapshots.read(20)) parts.push(Buffer.from(chunk))
     assert.equal(Buffer.concat(parts).toString(), 'state')
     await copy.close()
-    const kept = files.openSync(`${TO}/cursors/billing`, 'read')
+    const kept = files.openSync(`${TO}/cursors/billing.cursor`, 'read')
     const bytes = Buffer.alloc(2)
     kept.readSync(bytes, 0)
     kept.closeSync()
@@ -334,6 +334,39 @@ describe('a roll during a backup', () => {
     assert.equal(highWaterMark, texts.length)
     assert.ok(isCut)
     assert.deepEqual(await copiedTexts(files), texts)
+    await log.close()
+  })
+})
+
+describe('a backup and what lies around the log', () => {
+  it('cannot lie in the log, by whatever name', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-backup-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const path = join(folder, 'log')
+    const log = await Log.open(path)
+    await log.append('one')
+    await log.close()
+    symlinkSync('log', join(folder, 'link'))
+    for (const [from, to] of [
+      [path, 'link/bk'],
+      [path, 'link/cursors/bk'],
+      [join(folder, 'link'), 'log/bk'],
+    ]) {
+      await assertCode('INVALID_ARGUMENT', backupLog(from!, join(folder, to!)))
+    }
+  })
+
+  it('takes cursors, and not the locks of those who hold them', async () => {
+    const files = await someLog()
+    const log = await openOn(files, SMALL)
+    const cursor = await log.cursor('billing')
+    await cursor.commit(3)
+    await log.backup(TO)
+    assert.deepEqual(files.listSync(`${TO}/cursors`), ['billing.cursor'])
+    const copy = await openCopy(files)
+    const [info] = await copy.cursors.list()
+    assert.deepEqual([info?.position, info?.isHeld], [4, false])
+    await copy.close()
     await log.close()
   })
 })

@@ -1,6 +1,6 @@
 // A deletion takes what is the log's and nothing else, and never leaves what looks like another log.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -26,14 +26,14 @@ async function richLog(): Promise<ForgetfulFiles> {
   await using(files, SMALL, async (log) => {
     for (const text of someTexts(50)) await log.append(text)
     await log.snapshots.write(20, [Buffer.from('state')])
+    await log.cursor('billing')
     await log.trim(20)
   })
   const bytes = readFile(files, storesOf(files)[1]!)
   bytes[104]! ^= 1
   writeFile(files, storesOf(files)[1]!, bytes)
   await repairLog(FOLDER, { files, skip: true })
-  files.makeFolderSync(`${FOLDER}/cursors`)
-  files.openSync(`${FOLDER}/cursors/billing`, 'create').closeSync()
+  files.openSync(`${FOLDER}/cursors/billing.cursor.tmp`, 'create').closeSync()
   files.openSync(`${FOLDER}/meta.tmp`, 'create').closeSync()
   for (const folder of [FOLDER, `${FOLDER}/cursors`, '/']) files.syncDirectorySync(folder)
   return files
@@ -143,5 +143,73 @@ describe('the deletion of a log', () => {
     }
     t.diagnostic(JSON.stringify(seen))
     assert.ok(seen.whole > 3 && seen.unfinished > 50 && seen.gone > 3)
+  })
+})
+
+describe('what a deletion leaves alone', () => {
+  it('is what others have put beside the log, in it, and among its cursors', async () => {
+    const files = await richLog()
+    files.openSync(`${FOLDER}/notes.txt`, 'create').closeSync()
+    files.openSync(`${FOLDER}/cursors/MY-NOTES.txt`, 'create').closeSync()
+    for (const folder of ['cursors/sub', 'cursors/x.cursor', 'meta.broken']) {
+      files.makeFolderSync(`${FOLDER}/${folder}`)
+    }
+    const { left } = await deleteLog(FOLDER, { files })
+    assert.deepEqual(left, ['cursors', 'meta.broken', 'notes.txt'])
+    assert.deepEqual(files.listSync(FOLDER).sort(), left)
+    assert.deepEqual(files.listSync(`${FOLDER}/cursors`).sort(), [
+      'MY-NOTES.txt',
+      'sub',
+      'x.cursor',
+    ])
+    await assertCode('NOT_FOUND', deleteLog(FOLDER, { files }))
+  })
+
+  it('is a folder of which only the names look like those of a log', async () => {
+    const files = new ForgetfulFiles()
+    files.makeFolderSync('/mine/cursors')
+    for (const name of ['meta', 'marks', 'repair', 'deletion', 'cursors/a.cursor']) {
+      const file = files.openSync(`/mine/${name}`, 'create')
+      file.writeSync(Buffer.from('my own notes'), 0)
+      file.closeSync()
+    }
+    await assertCode('NOT_FOUND', deleteLog('/mine', { files }))
+    assert.equal(files.listSync('/mine').length, 5)
+  })
+
+  it('is the lock, until nothing else of the log is there: it is held to the end', async () => {
+    const files = await richLog()
+    let seen = 0
+    files.onOperation = (op) => {
+      if (op.kind !== 'remove' || op.path !== `${FOLDER}/lock`) return
+      seen++
+      assert.ok(files.lockHolderSync(op.path), 'the lock was given back before it was removed')
+      assert.deepEqual(files.listSync(FOLDER), ['lock'])
+    }
+    await deleteLog(FOLDER, { files })
+    assert.equal(seen, 1)
+  })
+
+  it('is a link that leads to the log', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-delete-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const log = await Log.open(join(folder, 'log'))
+    await log.close()
+    symlinkSync('log', join(folder, 'link'))
+    assert.equal((await deleteLog(join(folder, 'link'))).folder, join(realpathSync(folder), 'log'))
+    assert.deepEqual(readdirSync(folder), ['link'])
+  })
+
+  it('is a log under a lock that does not cover it, or no longer', async () => {
+    const files = await richLog()
+    const elsewhere = await FolderLock.acquire('/elsewhere', { files })
+    const options = { files, lock: elsewhere }
+    await assertCode('INVALID_ARGUMENT', deleteLog(FOLDER, options))
+    await assertCode('INVALID_ARGUMENT', repairLog(FOLDER, options))
+    elsewhere.release()
+    const released = await FolderLock.acquire('/', { files })
+    released.release()
+    await assertCode('INVALID_ARGUMENT', deleteLog(FOLDER, { files, lock: released }))
+    assert.equal((await verifyLog(FOLDER, { files })).sound, true)
   })
 })

@@ -1,7 +1,7 @@
 // A repair loses exactly what it says, keeps everything else byte by byte, and can be interrupted.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { backupLog, Log, type RepairReport, repairLog, verifyLog } from 'tidemark'
+import { backupLog, FolderLock, Log, type RepairReport, repairLog, verifyLog } from 'tidemark'
 import {
   cloneAll,
   crashImage,
@@ -362,5 +362,47 @@ describe('a repair', () => {
     const { notes, entries, highWaterMark } = await verifyLog(FOLDER, { files })
     assert.ok(notes.includes(`offset ${offset} was lost, and given up by a repair`), `${notes}`)
     assert.equal(entries, highWaterMark - 1)
+  })
+})
+
+describe('a repair of a log whose meta file is damaged too', () => {
+  for (const skip of [false, true]) {
+    it(`says what a missing segment has taken (skip: ${skip})`, async () => {
+      const { files } = await closedLog()
+      const stores = storesOf(files)
+      const gone = stores.at(-2)!
+      const missing = Number(gone.slice(0, 20))
+      const next = Number(stores.at(-1)!.slice(0, 20))
+      const before = new Map<number, string>()
+      const log = await open(files, 'read')
+      for await (const { offset, data } of log.read()) before.set(offset, data.toString('base64'))
+      await log.close()
+      files.removeSync(`${FOLDER}/${gone}`)
+      const meta = readFile(files, 'meta')
+      meta[meta.length - 1]! ^= 1
+      writeFile(files, 'meta', meta)
+      const { lost } = await repairLog(FOLDER, { files, skip })
+      const isLost = (offset: number) =>
+        lost.some((range) => offset >= range.offset && offset < range.endOffset)
+      const repaired = await open(files, 'read')
+      const after = new Map<number, string>()
+      for await (const { offset, data } of repaired.read())
+        after.set(offset, data.toString('base64'))
+      await repaired.close()
+      assert.ok(isLost(missing) && isLost(next - 1))
+      for (const [offset, data] of before) {
+        assert.equal(after.get(offset), isLost(offset) ? undefined : data, `offset ${offset}`)
+        assert.equal(isLost(offset), skip ? offset >= missing && offset < next : offset >= missing)
+      }
+    })
+  }
+
+  it('can be tried under the lock that covers the log', async () => {
+    const { files } = await closedLog()
+    const lock = await FolderLock.acquire('/', { files })
+    assert.equal((await repairLog(FOLDER, { files, lock, dryRun: true })).wasSound, true)
+    const error = await assertCode('LOCKED', repairLog(FOLDER, { files, dryRun: true }))
+    assert.equal(error.details.pid, process.pid)
+    lock.release()
   })
 })

@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { Arguments } from '../arguments.ts'
 import { type BenchRow, MEASURES } from '../bench/rows.ts'
 import { type Command, type Context, EXIT_DONE } from '../command.ts'
@@ -28,12 +28,24 @@ function asText(rows: readonly BenchRow[]): string {
   return `${lines.join('\n')}\n`
 }
 
+/** Removes the folders that were made for the measurement, as far as nobody has put anything there. */
+function removeEmpty(folder: string, first: string): void {
+  try {
+    for (let at = folder; at.startsWith(first); at = dirname(at)) rmdirSync(at)
+  } catch {
+    // It is not empty, or gone already.
+  }
+}
+
 async function run(args: Arguments, { out, err, interrupted }: Context): Promise<number> {
   const seconds = args.integer('seconds', 1, SECONDS_MAX) ?? SECONDS_DEFAULT
   const parent = resolve(args.positional('dir') || '.')
   const made = mkdirSync(parent, { recursive: true })
   const folder = mkdtempSync(join(parent, 'tidemark-bench-'))
-  const remove = () => rmSync(made ?? folder, { recursive: true, force: true, maxRetries: 3 })
+  const remove = () => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+    if (made !== undefined) removeEmpty(parent, made)
+  }
   // A second Ctrl-C ends the process at once, and it still cleans up.
   process.on('exit', remove)
   const progress = new Progress(err, 'measured')
