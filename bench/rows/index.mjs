@@ -14,6 +14,11 @@ const ROWS = {
   'open-1000': 'open-1000.mjs',
   import: 'import.mjs',
   memory: 'memory.mjs',
+  'map-set': 'map-set.mjs',
+  'map-reopen': 'map-reopen.mjs',
+  'map-pause': 'map-pause.mjs',
+  'map-memory': 'map-memory.mjs',
+  'map-20m': 'map-20m.mjs',
 }
 
 export const ROW_NAMES = Object.keys(ROWS)

@@ -1,11 +1,13 @@
 import { TidemarkError } from '../base/index.ts'
+import type { Place } from './pages.ts'
+import { lengthAt } from './record.ts'
 
 /** What a command did to one key. */
 export interface StoredChange {
   readonly offset: number
-  readonly key: Buffer
-  /** Undefined: the key is gone. */
-  readonly value: Buffer | undefined
+  /** The record of the key: in the memory of the table, where it does not change; or, if it is gone, the last. */
+  readonly place: Place
+  readonly isGone: boolean
 }
 
 /** Keys and values that are kept at most, however few changes that are. */
@@ -30,10 +32,10 @@ export class Changes {
     if (offset < this.#from) this.#from = offset
   }
 
-  /** Copies what it is given: a view would keep the chunk of the log that it lies in. */
-  add(offset: number, key: Uint8Array, value: Uint8Array | undefined): void {
-    this.#changes.push({ offset, key: Buffer.from(key), value: value && Buffer.from(value) })
-    this.#bytes += key.length + (value?.length ?? 0)
+  /** Records that follow one another lie in the same pages, so few pages are kept that the table has given up. */
+  add(offset: number, place: Place, isGone: boolean): void {
+    this.#changes.push({ offset, place, isGone })
+    this.#bytes += lengthAt(place.bytes, place.at)
     while (this.#changes.length - this.#head > this.#max || this.#bytes > BYTES_MAX) {
       if (!this.#dropOldest()) return
     }
@@ -45,8 +47,8 @@ export class Changes {
     // A command with more changes than are kept is kept as long as it is the newest.
     if (this.#changes.at(-1)!.offset === offset) return false
     for (; this.#changes[this.#head]!.offset === offset; this.#head++) {
-      const { key, value } = this.#changes[this.#head]!
-      this.#bytes -= key.length + (value?.length ?? 0)
+      const { place } = this.#changes[this.#head]!
+      this.#bytes -= lengthAt(place.bytes, place.at)
     }
     this.#from = offset + 1
     if (this.#head < this.#max) return true

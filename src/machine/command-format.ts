@@ -20,7 +20,8 @@ export const KIND = {
   delivered: 3,
 } as const
 
-const PLAIN_BYTES = 2
+/** The bytes before a command that has no session. */
+export const PLAIN_BYTES = 2
 const PAIR_BYTES = 14
 /** What fits in 6 bytes. */
 export const REQUEST_MAX = 2 ** 48 - 1
@@ -36,6 +37,13 @@ export interface Command {
 
 export function encodePlain(body: Uint8Array | string): Buffer {
   return framed(KIND.plain, PLAIN_BYTES, body)
+}
+
+/** Makes a plain command of bytes that have room for its head. */
+export function framePlain(b: Buffer): Buffer {
+  b[0] = COMMAND_VERSION
+  b[1] = KIND.plain
+  return b
 }
 
 export function encodeRequest(session: number, request: number, body: Uint8Array | string): Buffer {

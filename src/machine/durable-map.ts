@@ -1,5 +1,6 @@
 import { OFFSET_MAX, TIMESTAMP_MS_MAX, TidemarkError } from '../base/index.ts'
 import { type Codec, json, text } from '../log/index.ts'
+import { PLAIN_BYTES } from './command-format.ts'
 import { type Change, encodeMapCommand, OPERATION } from './map-command.ts'
 import { MapState, mapStateCodec } from './map-state.ts'
 import {
@@ -10,6 +11,7 @@ import {
   type SnapshotPolicy,
 } from './options.ts'
 import { OrderedKeys, type Range } from './ordered-keys.ts'
+import type { Place } from './pages.ts'
 import { expiryAt, KEY_BYTES_MAX, keyAt, NEVER, valueAt } from './record.ts'
 import type { Session } from './session.ts'
 import type { SessionLimits } from './sessions.ts'
@@ -49,6 +51,9 @@ export interface MapChange<K, V> {
 const NAMES = ['keys', 'values', 'ordered', 'history', 'snapshot', 'trim', 'sessions', 'check']
 const RANGE_NAMES = ['from', 'to', 'prefix', 'reverse', 'limit']
 const HISTORY_DEFAULT = 1024
+const NO_OPTIONS: SetOptions = {}
+/** Keys are written here to be looked up. */
+const SCRATCH = Buffer.allocUnsafeSlow(KEY_BYTES_MAX)
 
 type Machine = StateMachine<MapState, Buffer, boolean>
 
@@ -122,57 +127,57 @@ export class DurableMap<K = string, V = unknown> {
   }
 
   get(key: K): V | undefined {
-    const bytes = this.#encodeKey(key)
-    const value = this.#machine.query((state) => state.get(bytes))
-    return value && this.#values.decode(value)
+    const place = this.#find(key)
+    return place && this.#values.decode(valueAt(place.bytes, place.at))
   }
 
   has(key: K): boolean {
-    const bytes = this.#encodeKey(key)
-    return this.#machine.query((state) => state.get(bytes)) !== undefined
+    return this.#find(key) !== undefined
   }
 
   /** The same as `get`, when everything is in the map that anyone was told is safe before the call. */
   async read(key: K): Promise<V | undefined> {
-    const bytes = this.#encodeKey(key)
-    const value = await this.#machine.read((state) => state.get(bytes))
-    return value && this.#values.decode(value)
+    await this.#machine.read(() => {})
+    return this.get(key)
   }
 
-  async set(key: K, value: V, options: SetOptions = {}): Promise<void> {
-    if (value === undefined) throw invalid('a value must not be undefined: use delete')
-    const { ttlMs, ...request } = this.#setOptions(options)
-    await this.#execute(OPERATION.set, [this.#change(key, value, ttlMs)], request)
+  set(key: K, value: V, options?: SetOptions): Promise<void> {
+    return this.#execute(OPERATION.set, options, () => {
+      const ttlMs = options && checkSetOptions(options)
+      return [this.#change(key, present(value), ttlMs)]
+    })
   }
 
   /** Resolves with whether the key was there. */
-  delete(key: K, options: ExecuteOptions = {}): Promise<boolean> {
-    return this.#execute(OPERATION.delete, [this.#change(key, undefined, undefined)], options)
+  delete(key: K, options?: ExecuteOptions): Promise<boolean> {
+    return this.#execute(OPERATION.delete, options, () => {
+      if (options) checkNames(options, ['session', 'request'], 'delete')
+      return [this.#change(key, undefined, undefined)]
+    })
   }
 
   /**
    * Sets the key to `next` if it holds `expected`, and resolves with whether it did. `undefined` stands for a key
    * that is not there. Values are equal if their codec gives the same bytes.
    */
-  async compareAndSet(
+  compareAndSet(
     key: K,
     expected: V | undefined,
     next: V | undefined,
-    options: SetOptions = {},
+    options?: SetOptions,
   ): Promise<boolean> {
-    const { ttlMs, ...request } = this.#setOptions(options)
-    const changes = [this.#change(key, expected, undefined), this.#change(key, next, ttlMs)]
-    return this.#execute(OPERATION.compareAndSet, changes, request)
+    return this.#execute(OPERATION.compareAndSet, options, () => {
+      const ttlMs = options && checkSetOptions(options)
+      return [this.#change(key, expected, undefined), this.#change(key, next, ttlMs)]
+    })
   }
 
   /** Sets many keys, all or none: one command, which has to fit into one entry of the log. */
-  async setMany(entries: Iterable<readonly [K, V]>, options: SetOptions = {}): Promise<void> {
-    const { ttlMs, ...request } = this.#setOptions(options)
-    const changes = Array.from(entries, ([key, value]) => {
-      if (value === undefined) throw invalid('a value must not be undefined: use delete')
-      return this.#change(key, value, ttlMs)
+  setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Promise<void> {
+    return this.#execute(OPERATION.setMany, options, () => {
+      const ttlMs = options && checkSetOptions(options)
+      return Array.from(entries, ([key, value]) => this.#change(key, present(value), ttlMs))
     })
-    if (changes.length > 0) await this.#execute(OPERATION.setMany, changes, request)
   }
 
   /** All keys with their values, as they are now, in no order. The map may change meanwhile. */
@@ -228,8 +233,10 @@ export class DurableMap<K = string, V = unknown> {
       if (this.#machine.isClosed) return
       const { changes } = this.#machine.query((state) => state)
       const upTo = this.offset
-      for (const { offset, key, value } of changes.since(next)) {
-        yield { offset, key: this.#keys.decode(key), value: value && this.#values.decode(value) }
+      for (const { offset, place, isGone } of changes.since(next)) {
+        const key = this.#keys.decode(keyAt(place.bytes, place.at))
+        const value = isGone ? undefined : this.#values.decode(valueAt(place.bytes, place.at))
+        yield { offset, key, value }
         next = offset + 1
       }
       // Commands that have changed nothing are behind it too.
@@ -267,23 +274,24 @@ export class DurableMap<K = string, V = unknown> {
     await this.close()
   }
 
-  #execute(
+  /** One promise for all of it: what `changes` throws rejects it. */
+  #execute<T>(
     operation: number,
-    changes: readonly Change[],
-    options: ExecuteOptions,
-  ): Promise<boolean> {
-    const { session, request } = options
-    const command = encodeMapCommand(operation, changes)
-    if (session === undefined && request === undefined && Object.keys(options).length === 0) {
-      return this.#machine.execute(command)
-    }
-    return this.#machine.execute(command, options)
-  }
-
-  #setOptions(options: SetOptions): SetOptions {
-    checkNames(options, ['ttlMs', 'session', 'request'], 'set')
-    if (options.ttlMs !== undefined) checkCount(options.ttlMs, 'ttlMs', 1, TIMESTAMP_MS_MAX)
-    return options
+    options: ExecuteOptions | undefined,
+    changes: () => readonly Change[],
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const bytes = encodeMapCommand(PLAIN_BYTES, operation, changes())
+      const done = (result: boolean) =>
+        resolve(isAnswered(operation) ? (result as T) : (undefined as T))
+      const { session, request } = options ?? NO_OPTIONS
+      if (session === undefined && request === undefined) {
+        this.#machine.submit(bytes, done, reject)
+      } else {
+        const command = bytes.subarray(PLAIN_BYTES)
+        this.#machine.execute(command, { session, request }).then(done, reject)
+      }
+    })
   }
 
   #change(key: K, value: V | undefined, ttlMs: number | undefined): Change {
@@ -291,11 +299,20 @@ export class DurableMap<K = string, V = unknown> {
     return { key: this.#encodeKey(key), value: bytes, ttlMs }
   }
 
-  #encodeKey(key: K): Buffer {
-    const bytes = encoded(this.#keys, key, 'a key')
-    if (bytes.length <= KEY_BYTES_MAX) return bytes
-    const message = `a key has ${bytes.length} bytes; ${KEY_BYTES_MAX} is the most`
-    throw new TidemarkError('TOO_LARGE', message)
+  #encodeKey(key: K): Uint8Array | string {
+    const data = encoded(this.#keys, key, 'a key')
+    // A unit of a string takes 3 bytes at most.
+    if (data.length * 3 <= KEY_BYTES_MAX) return data
+    const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length
+    if (bytes <= KEY_BYTES_MAX) return data
+    throw new TidemarkError('TOO_LARGE', `a key has ${bytes} bytes; ${KEY_BYTES_MAX} is the most`)
+  }
+
+  #find(key: K): Place | undefined {
+    const data = this.#encodeKey(key)
+    if (typeof data !== 'string') return this.#machine.query((state) => state.find(data))
+    const length = SCRATCH.write(data)
+    return this.#machine.query((state) => state.find(SCRATCH, 0, length))
   }
 
   *#decoded(
@@ -323,11 +340,26 @@ function machineOptions<K, V>(
   }
 }
 
-function encoded<T>(codec: Codec<T>, value: T, what: string): Buffer {
+/** True for operations that may fail without an error. */
+function isAnswered(operation: number): boolean {
+  return operation === OPERATION.delete || operation === OPERATION.compareAndSet
+}
+
+function present<V>(value: V): V {
+  if (value === undefined) throw invalid('a value must not be undefined: use delete')
+  return value
+}
+
+/** Returns the time to live. */
+function checkSetOptions(options: SetOptions): number | undefined {
+  checkNames(options, ['ttlMs', 'session', 'request'], 'set')
+  const { ttlMs } = options
+  return ttlMs === undefined ? undefined : checkCount(ttlMs, 'ttlMs', 1, TIMESTAMP_MS_MAX)
+}
+
+function encoded<T>(codec: Codec<T>, value: T, what: string): Uint8Array | string {
   const bytes = codec.encode(value)
-  if (typeof bytes === 'string') return Buffer.from(bytes)
-  if (bytes instanceof Uint8Array)
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (typeof bytes === 'string' || bytes instanceof Uint8Array) return bytes
   throw invalid(`the codec of ${what} must give a Uint8Array or a string, not ${String(bytes)}`)
 }
 

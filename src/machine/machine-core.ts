@@ -26,6 +26,11 @@ export class MachineCore<S, C, R, E> {
   /** The highest timestamp of the entries that were. */
   logTime = 0
   readonly #settings: MachineSettings<S, C, R, E>
+  /** What the command that is being executed has emitted. */
+  readonly #emitted: E[] = []
+  readonly #emit = (event: E): void => {
+    this.#emitted.push(event)
+  }
 
   constructor(settings: MachineSettings<S, C, R, E>, state: S, next: number) {
     this.#settings = settings
@@ -72,21 +77,18 @@ export class MachineCore<S, C, R, E> {
   }
 
   #execute({ offset, timestamp, term }: Entry, body: Buffer): Outcome<R> {
-    const emitted: E[] = []
-    const emit = (event: E) => {
-      emitted.push(event)
-    }
-    const context: Context<E> = { offset, timestamp, term, logTime: this.logTime, emit }
+    const emitted = this.#emitted
+    const context: Context<E> = { offset, timestamp, term, logTime: this.logTime, emit: this.#emit }
     try {
       const command = this.#settings.commands.decode(body)
       const result = this.#settings.apply(this.state, command, context)
       refusePromise(result)
-      emitted.forEach((event, index) => {
-        this.events.add(offset, index, event)
-      })
+      for (let i = 0; i < emitted.length; i++) this.events.add(offset, i, emitted[i]!)
       return { ok: true, result }
     } catch (error) {
       return { ok: false, error }
+    } finally {
+      if (emitted.length > 0) emitted.length = 0
     }
   }
 

@@ -1,5 +1,5 @@
 import { getU16, getU32, getU48, setU16, setU32, setU48, TidemarkError } from '../base/index.ts'
-import { KEY_BYTES_MAX } from './record.ts'
+import type { Pair } from './record.ts'
 
 // What a durable map puts into its log: an operation, then its changes. Each change is 13 bytes (flags, 6 of
 // time to live, 2 of key length, 4 of value length), the key and the value. docs/format.md is its page.
@@ -19,78 +19,97 @@ const HAS_VALUE = 1
 const HAS_TTL = 2
 const CHANGE_BYTES = 13
 
-/** A key and what it shall hold, or holds: nothing, if there is no value. */
+/** What a command shall do to a key: set it, or delete it where there is no value. */
 export interface Change {
-  readonly key: Uint8Array
-  readonly value: Uint8Array | undefined
+  readonly key: Uint8Array | string
+  readonly value: Uint8Array | string | undefined
   /** The record ends so many ms after the command, by log time. */
   readonly ttlMs: number | undefined
 }
 
-export interface MapCommand {
-  readonly operation: number
-  readonly changes: readonly Change[]
+/** A change as it lies in a command: the key and the value are views by position, and nothing is copied. */
+export interface ChangeView extends Pair {
+  readonly hasValue: boolean
+  readonly ttlMs: number | undefined
 }
 
-export function encodeMapCommand(operation: number, changes: readonly Change[]): Buffer {
+/** A command in `headBytes` of room for a head, and behind it the operation and its changes. */
+export function encodeMapCommand(
+  headBytes: number,
+  operation: number,
+  changes: readonly Change[],
+): Buffer {
   const isMany = operation === OPERATION.setMany
-  let length = isMany ? 5 : 1
-  for (const { key, value } of changes) length += CHANGE_BYTES + key.length + (value?.length ?? 0)
+  const before = headBytes + (isMany ? 5 : 1)
+  let length = before
+  for (const { key, value } of changes) {
+    length += CHANGE_BYTES + lengthOf(key) + (value === undefined ? 0 : lengthOf(value))
+  }
   const b = Buffer.allocUnsafe(length)
-  b[0] = operation
-  if (isMany) setU32(b, 1, changes.length)
-  let at = isMany ? 5 : 1
+  b[headBytes] = operation
+  if (isMany) setU32(b, headBytes + 1, changes.length)
+  let at = before
   for (const change of changes) at = writeChange(b, at, change)
   return b
 }
 
-function writeChange(b: Uint8Array, at: number, { key, value, ttlMs }: Change): number {
-  b[at] = (value ? HAS_VALUE : 0) | (ttlMs === undefined ? 0 : HAS_TTL)
-  setU48(b, at + 1, ttlMs ?? 0)
-  setU16(b, at + 7, key.length)
-  setU32(b, at + 9, value?.length ?? 0)
-  b.set(key, at + CHANGE_BYTES)
-  if (value) b.set(value, at + CHANGE_BYTES + key.length)
-  return at + CHANGE_BYTES + key.length + (value?.length ?? 0)
+function lengthOf(data: Uint8Array | string): number {
+  return typeof data === 'string' ? Buffer.byteLength(data) : data.length
 }
 
-/** Throws CORRUPT where this is no command of a map. Views, not copies. */
-export function decodeMapCommand(b: Buffer): MapCommand {
+/** Returns the number of bytes. */
+function write(b: Buffer, at: number, data: Uint8Array | string): number {
+  if (typeof data === 'string') return b.write(data, at)
+  b.set(data, at)
+  return data.length
+}
+
+function writeChange(b: Buffer, at: number, { key, value, ttlMs }: Change): number {
+  b[at] = (value === undefined ? 0 : HAS_VALUE) | (ttlMs === undefined ? 0 : HAS_TTL)
+  setU48(b, at + 1, ttlMs ?? 0)
+  const keyBytes = write(b, at + CHANGE_BYTES, key)
+  const valueBytes = value === undefined ? 0 : write(b, at + CHANGE_BYTES + keyBytes, value)
+  setU16(b, at + 7, keyBytes)
+  setU32(b, at + 9, valueBytes)
+  return at + CHANGE_BYTES + keyBytes + valueBytes
+}
+
+/** The operation of a command. Throws CORRUPT where this is no command of a map. */
+export function operationOf(b: Buffer): number {
   const operation = b[0] ?? 0
+  if (operation >= OPERATION.set && operation <= OPERATION.setMany) return operation
+  throw notACommand(`operation ${operation}`)
+}
+
+/** The changes of a command. Throws CORRUPT if they are not what the command's length says. */
+export function changesOf(b: Buffer, operation: number): ChangeView[] {
   const isMany = operation === OPERATION.setMany
-  if (operation < OPERATION.set || operation > OPERATION.setMany || (isMany && b.length < 5)) {
-    throw notACommand(`operation ${operation}`)
-  }
+  if (isMany && b.length < 5) throw notACommand('it ends too early')
   const count = isMany ? getU32(b, 1) : operation === OPERATION.compareAndSet ? 2 : 1
-  const changes: Change[] = []
+  const changes: ChangeView[] = []
   let at = isMany ? 5 : 1
   for (let i = 0; i < count; i++) {
-    const change = readChange(b, at)
+    const change = changeAt(b, at)
     changes.push(change)
-    at += CHANGE_BYTES + change.key.length + (change.value?.length ?? 0)
+    at = change.from + change.keyBytes + change.valueBytes
   }
   if (at !== b.length) throw notACommand(`${b.length - at} bytes behind it`)
-  return { operation, changes }
+  return changes
 }
 
-function readChange(b: Buffer, at: number): Change {
-  if (at + CHANGE_BYTES > b.length) throw notACommand('it ends too early')
-  const flags = b[at]!
-  const keyBytes = getU16(b, at + 7)
-  const valueBytes = getU32(b, at + 9)
+function changeAt(bytes: Buffer, at: number): ChangeView {
+  if (at + CHANGE_BYTES > bytes.length) throw notACommand('it ends too early')
+  const flags = bytes[at]!
+  const keyBytes = getU16(bytes, at + 7)
+  const valueBytes = getU32(bytes, at + 9)
   const from = at + CHANGE_BYTES
-  if (from + keyBytes + valueBytes > b.length || keyBytes > KEY_BYTES_MAX) {
-    throw notACommand('it ends too early')
-  }
+  if (from + keyBytes + valueBytes > bytes.length) throw notACommand('it ends too early')
   const hasValue = (flags & HAS_VALUE) !== 0
   if (flags > (HAS_VALUE | HAS_TTL) || (!hasValue && valueBytes > 0)) {
     throw notACommand(`flags ${flags}`)
   }
-  return {
-    key: b.subarray(from, from + keyBytes),
-    value: hasValue ? b.subarray(from + keyBytes, from + keyBytes + valueBytes) : undefined,
-    ttlMs: (flags & HAS_TTL) !== 0 ? getU48(b, at + 1) : undefined,
-  }
+  const ttlMs = (flags & HAS_TTL) !== 0 ? getU48(bytes, at + 1) : undefined
+  return { bytes, from, keyBytes, valueBytes, hasValue, ttlMs }
 }
 
 function notACommand(problem: string): TidemarkError {

@@ -2,13 +2,16 @@ import { TidemarkError } from '../base/index.ts'
 import { ChunkStream } from './bytes-in.ts'
 import { Changes } from './changes.ts'
 import { Expiries } from './expiries.ts'
-import { type Change, decodeMapCommand, OPERATION } from './map-command.ts'
+import { type ChangeView, changesOf, OPERATION, operationOf } from './map-command.ts'
 import type { Context } from './options.ts'
+import type { Place } from './pages.ts'
 import {
   expiryAt,
   keyAt,
   lengthAt,
   NEVER,
+  type Pair,
+  pairAt,
   problemAt,
   RECORD_HEADER_BYTES,
   valueAt,
@@ -41,15 +44,16 @@ export class MapState {
     this.#index = index
   }
 
-  /** The value that is there and not over. */
-  get(key: Uint8Array): Buffer | undefined {
-    const expiry = this.table.expiry(key)
-    return expiry === undefined || expiry <= this.logTime ? undefined : this.table.get(key)
+  /** The record that is there and not over. */
+  find(key: Uint8Array, from = 0, to = key.length): Place | undefined {
+    const place = this.table.find(key, from, to)
+    return place && expiryAt(place.bytes, place.at) > this.logTime ? place : undefined
   }
 
   /** Executes a command. The result says whether it has done what it was for. */
   apply(body: Buffer, { offset, logTime }: Context): boolean {
-    const { operation, changes } = decodeMapCommand(body)
+    const operation = operationOf(body)
+    const changes = changesOf(body, operation)
     this.logTime = logTime
     this.changes.begin(offset)
     this.#expire(offset)
@@ -58,11 +62,12 @@ export class MapState {
     return isDone
   }
 
-  #perform(operation: number, changes: readonly Change[], offset: number): boolean {
-    if (operation === OPERATION.delete) return this.#remove(changes[0]!.key, offset)
+  #perform(operation: number, changes: readonly ChangeView[], offset: number): boolean {
+    if (operation === OPERATION.delete) return this.#remove(keyOf(changes[0]!), offset)
     if (operation === OPERATION.compareAndSet) {
-      const [expected, next] = changes as [Change, Change]
-      if (!isEqual(this.get(expected.key), expected.value)) return false
+      const [expected, next] = changes as [ChangeView, ChangeView]
+      const { bytes, from, keyBytes } = expected
+      if (!holds(this.find(bytes, from, from + keyBytes), expected)) return false
       this.#change(next, offset)
       return true
     }
@@ -70,29 +75,33 @@ export class MapState {
     return true
   }
 
-  #change(change: Change, offset: number): void {
-    const { key, value, ttlMs } = change
-    if (value === undefined) {
-      this.#remove(key, offset)
+  #change(change: ChangeView, offset: number): void {
+    if (!change.hasValue) {
+      this.#remove(keyOf(change), offset)
       return
     }
-    this.put(key, value, ttlMs === undefined ? NEVER : this.logTime + ttlMs)
-    this.changes.add(offset, key, value)
+    const { ttlMs } = change
+    const place = this.put(change, ttlMs === undefined ? NEVER : this.logTime + ttlMs)
+    this.changes.add(offset, place, false)
   }
 
   /** Puts a record into the table, and notes when it ends. */
-  put(key: Uint8Array, value: Uint8Array, expiry: number): void {
-    const isNew = this.table.set(key, value, expiry)
-    if (isNew) this.#index?.add(Buffer.from(key))
-    if (expiry !== NEVER) this.#expiries.add({ at: expiry, key: Buffer.from(key) })
+  put(pair: Pair, expiry: number): Place {
+    const { size } = this.table
+    const place = this.table.set(pair, expiry)
+    if (this.#index && this.table.size > size) this.#index.add(keyAt(place.bytes, place.at))
+    if (expiry !== NEVER) this.#expiries.add({ at: expiry, key: keyAt(place.bytes, place.at) })
+    return place
   }
 
   /** Returns true if the key was there and not over. */
-  #remove(key: Uint8Array, offset: number): boolean {
-    const wasThere = this.get(key) !== undefined
-    if (!this.table.delete(key)) return false
-    this.#index?.remove(Buffer.from(key))
-    this.changes.add(offset, key, undefined)
+  #remove(key: Buffer, offset: number): boolean {
+    const last = this.table.find(key)
+    if (!last) return false
+    const wasThere = expiryAt(last.bytes, last.at) > this.logTime
+    this.table.delete(key)
+    this.#index?.remove(key)
+    this.changes.add(offset, last, true)
     return wasThere
   }
 
@@ -110,9 +119,16 @@ export class MapState {
   }
 }
 
-function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return Buffer.compare(a, b) === 0
+function keyOf({ bytes, from, keyBytes }: Pair): Buffer {
+  return bytes.subarray(from, from + keyBytes)
+}
+
+/** True if the record holds what is expected: the same value, or there is neither. */
+function holds(place: Place | undefined, expected: ChangeView): boolean {
+  if (!place || !expected.hasValue) return !place && !expected.hasValue
+  const from = expected.from + expected.keyBytes
+  const value = expected.bytes.subarray(from, from + expected.valueBytes)
+  return valueAt(place.bytes, place.at).equals(value)
 }
 
 /** A map in a snapshot: its log time (8 bytes), then its records as they lie in memory. */
@@ -165,7 +181,7 @@ async function readRecords(stream: ChunkStream, state: MapState): Promise<void> 
     const bytes = parts.length === 1 ? asBuffer(chunk) : Buffer.concat(parts)
     let at = 0
     for (let length = wholeAt(bytes, at); length > 0; length = wholeAt(bytes, at)) {
-      state.put(keyAt(bytes, at), valueAt(bytes, at), expiryAt(bytes, at))
+      state.put(pairAt(bytes, at), expiryAt(bytes, at))
       at += length
     }
     const rest = bytes.subarray(at)

@@ -1,15 +1,22 @@
 import { invariant } from '../base/index.ts'
 import type { Outcome } from './outcome.ts'
 
-/** An append under way. */
-export interface Ticket {
-  /** Its entry lies here or behind. */
+/** Appends that began at about the same time. */
+export interface Generation {
+  /** Their entries lie here or behind. */
   readonly from: number
+  underWay: number
 }
 
-interface Waiter<R> {
-  readonly resolve: (outcome: Outcome<R> | undefined) => void
+export interface Waiter<R> {
+  readonly resolve: (result: R) => void
   readonly reject: (error: unknown) => void
+}
+
+/** Those who wait for the entries from `first` on, one for each. */
+interface Batch<R> {
+  readonly first: number
+  readonly waiters: readonly Waiter<R>[]
 }
 
 /** How many outcomes gather before those are dropped that nobody can ask for. */
@@ -19,57 +26,70 @@ const PRUNE_AT = 4096
  * Brings those who append and what comes of their entries together. Which of the two is first is not known: the
  * append may resolve before the entry is applied, or after.
  *
- * Invariant: while an append is under way, the outcome of every entry that may be its own is kept.
+ * Invariants: while an append is under way, the outcome of every entry that may be its own is kept. The batches
+ * stand in the order of their offsets.
  */
 export class Outcomes<R> {
-  readonly #tickets = new Set<Ticket>()
-  readonly #waiting = new Map<number, Waiter<R>>()
+  #newest: Generation = { from: 0, underWay: 0 }
+  /** Those with appends under way, the oldest first; the newest is the last. */
+  #generations: Generation[] = [this.#newest]
+  #underWay = 0
+  #batches: Batch<R>[] = []
   readonly #early = new Map<number, Outcome<R> | undefined>()
   #idle: (() => void)[] = []
 
-  /** An append begins, when all below `from` has been applied. */
-  begin(from: number): Ticket {
-    const ticket = { from }
-    this.#tickets.add(ticket)
-    return ticket
+  /** An append begins. Whoever calls this calls `ended` or `appended` with what it returns. */
+  begin(): Generation {
+    this.#newest.underWay++
+    this.#underWay++
+    return this.#newest
   }
 
-  /** The append has failed. */
-  failed(ticket: Ticket): void {
-    this.#end(ticket)
+  /** The append has failed, or nobody waits for what comes of it. */
+  ended(generation: Generation): void {
+    generation.underWay--
+    this.#underWay--
+    if (this.#underWay === 0) this.#early.clear()
+    this.#wakeIfIdle()
   }
 
-  /** The append is at `offset`: resolves with what came of it. `next` says what has been applied. */
-  appended(ticket: Ticket, offset: number, next: number): Promise<Outcome<R> | undefined> {
-    return new Promise((resolve, reject) => {
-      if (offset < next) {
-        invariant(this.#early.has(offset), `the outcome of offset ${offset} was not kept`)
-        resolve(this.#early.get(offset))
-        this.#early.delete(offset)
-      } else {
-        this.#waiting.set(offset, { resolve, reject })
-      }
-      this.#end(ticket)
-    })
+  /** The append has put an entry at `first`, and behind it one for each other waiter. All below `next` were applied. */
+  appended(
+    generation: Generation,
+    first: number,
+    next: number,
+    waiters: readonly Waiter<R>[],
+  ): void {
+    const applied = Math.min(Math.max(0, next - first), waiters.length)
+    for (let i = 0; i < applied; i++) {
+      invariant(this.#early.has(first + i), `the outcome of offset ${first + i} was not kept`)
+      settle(this.#early.get(first + i), waiters[i]!)
+      this.#early.delete(first + i)
+    }
+    const left = applied === 0 ? waiters : waiters.slice(applied)
+    if (left.length > 0) this.#insert({ first: first + applied, waiters: left })
+    this.ended(generation)
   }
 
-  /** The entry at `offset` was applied. */
+  /** The entry at `offset` was applied, and all before it. */
   applied(offset: number, outcome: Outcome<R> | undefined): void {
-    const waiter = this.#waiting.get(offset)
-    if (waiter) {
-      this.#waiting.delete(offset)
-      waiter.resolve(outcome)
+    const batch = this.#batches[0]
+    if (batch && offset >= batch.first) {
+      const index = offset - batch.first
+      settle(outcome, batch.waiters[index]!)
+      if (index < batch.waiters.length - 1) return
+      this.#batches.shift()
       this.#wakeIfIdle()
-    } else if (this.#tickets.size > 0) {
+    } else if (this.#underWay > 0) {
       this.#early.set(offset, outcome)
-      if (this.#early.size % PRUNE_AT === 0) this.#prune()
+      if (this.#early.size % PRUNE_AT === 0) this.#prune(offset + 1)
     }
   }
 
   /** Nothing will be applied any more. */
   fail(error: unknown): void {
-    for (const { reject } of this.#waiting.values()) reject(error)
-    this.#waiting.clear()
+    for (const { waiters } of this.#batches) for (const { reject } of waiters) reject(error)
+    this.#batches = []
     this.#wakeIfIdle()
   }
 
@@ -80,24 +100,33 @@ export class Outcomes<R> {
   }
 
   get #isIdle(): boolean {
-    return this.#tickets.size === 0 && this.#waiting.size === 0
+    return this.#underWay === 0 && this.#batches.length === 0
   }
 
-  #end(ticket: Ticket): void {
-    this.#tickets.delete(ticket)
-    if (this.#tickets.size === 0) this.#early.clear()
-    this.#wakeIfIdle()
+  /** Nearly always at the end: appends resolve in order. */
+  #insert(batch: Batch<R>): void {
+    let at = this.#batches.length
+    while (at > 0 && this.#batches[at - 1]!.first > batch.first) at--
+    this.#batches.splice(at, 0, batch)
   }
 
   #wakeIfIdle(): void {
-    if (!this.#isIdle) return
-    for (const wake of this.#idle) wake()
-    this.#idle = []
+    if (this.#idle.length === 0 || !this.#isIdle) return
+    for (const wake of this.#idle.splice(0)) wake()
   }
 
   /** Drops the outcomes of others' entries: those before the oldest append that is under way. */
-  #prune(): void {
-    const [oldest] = this.#tickets
-    for (const offset of this.#early.keys()) if (offset < oldest!.from) this.#early.delete(offset)
+  #prune(next: number): void {
+    this.#newest = { from: next, underWay: 0 }
+    this.#generations = this.#generations.filter(({ underWay }) => underWay > 0)
+    this.#generations.push(this.#newest)
+    const { from } = this.#generations[0]!
+    for (const offset of this.#early.keys()) if (offset < from) this.#early.delete(offset)
   }
+}
+
+function settle<R>(outcome: Outcome<R> | undefined, { resolve, reject }: Waiter<R>): void {
+  if (outcome === undefined) resolve(undefined as R)
+  else if (outcome.ok) resolve(outcome.result)
+  else reject(outcome.error)
 }

@@ -18,15 +18,29 @@ export function recordBytes(keyBytes: number, valueBytes: number, expiry: number
   return (head + keyBytes + valueBytes + 7) & ~7
 }
 
-export function writeRecord(
-  b: Uint8Array,
-  at: number,
-  key: Uint8Array,
-  value: Uint8Array,
-  expiry: number,
-): void {
-  setU32(b, at, value.length)
-  setU16(b, at + 4, key.length)
+/** A key and its value, one behind the other in some bytes: nothing is made of them to copy them. */
+export interface Pair {
+  readonly bytes: Buffer
+  readonly from: number
+  readonly keyBytes: number
+  readonly valueBytes: number
+}
+
+export function pairOf(key: Uint8Array, value: Uint8Array): Pair {
+  const bytes = Buffer.concat([key, value])
+  return { bytes, from: 0, keyBytes: key.length, valueBytes: value.length }
+}
+
+/** The key and the value of a record. */
+export function pairAt(b: Buffer, at: number): Pair {
+  const keyBytes = getU16(b, at + 4)
+  return { bytes: b, from: keyStart(b, at), keyBytes, valueBytes: getU32(b, at) }
+}
+
+export function writeRecord(b: Uint8Array, at: number, pair: Pair, expiry: number): void {
+  const { bytes, from, keyBytes, valueBytes } = pair
+  setU32(b, at, valueBytes)
+  setU16(b, at + 4, keyBytes)
   setU16(b, at + 6, expiry === NEVER ? 0 : HAS_EXPIRY)
   let to = at + RECORD_HEADER_BYTES
   if (expiry !== NEVER) {
@@ -34,8 +48,7 @@ export function writeRecord(
     setU16(b, to + 6, 0)
     to += EXPIRY_BYTES
   }
-  b.set(key, to)
-  b.set(value, to + key.length)
+  bytes.copy(b, to, from, from + keyBytes + valueBytes)
 }
 
 /** Bytes that the record at `at` takes up. */
@@ -57,10 +70,17 @@ export function valueAt(b: Buffer, at: number): Buffer {
   return b.subarray(from, from + getU32(b, at))
 }
 
-export function isKeyAt(b: Uint8Array, at: number, key: Uint8Array): boolean {
-  if (getU16(b, at + 4) !== key.length) return false
-  const from = keyStart(b, at)
-  for (let i = 0; i < key.length; i++) if (b[from + i] !== key[i]) return false
+/** True if the record's key is what lies in `[from, to)` of some bytes. */
+export function isKeyAt(
+  b: Uint8Array,
+  at: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): boolean {
+  if (getU16(b, at + 4) !== to - from) return false
+  const shift = keyStart(b, at) - from
+  for (let i = from; i < to; i++) if (b[shift + i] !== bytes[i]) return false
   return true
 }
 

@@ -50,6 +50,7 @@ export class Sessions<R> {
 
   /** Log time has come to `now`: forgets who was idle for too long. */
   expire(now: number): void {
+    if (this.#sessions.size === 0) return
     for (const [id, { lastUsed }] of this.#sessions) {
       if (now - lastUsed <= this.#limits.idleMs) return
       this.#sessions.delete(id)

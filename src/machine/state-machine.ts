@@ -5,6 +5,7 @@ import {
   encodeOpenSession,
   encodePlain,
   encodeRequest,
+  framePlain,
   REQUEST_MAX,
 } from './command-format.ts'
 import type { MachineCore } from './machine-core.ts'
@@ -22,6 +23,7 @@ import type { MachineEvent } from './pending-events.ts'
 import { ReplayCheck } from './replay-check.ts'
 import { Session } from './session.ts'
 import { Snapshotter } from './snapshotter.ts'
+import { Submissions } from './submissions.ts'
 
 /** The log that a state machine is built on: of plain bytes, in a folder or anywhere else. */
 export type MachineLog = CommitLog<Buffer, Uint8Array | string>
@@ -43,6 +45,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   readonly #log: MachineLog
   readonly #settings: MachineSettings<S, C, R, E>
   readonly #outcomes = new Outcomes<R>()
+  readonly #submissions: Submissions<R>
   readonly #snapshots: Snapshotter<S, C, R, E>
   readonly #stop = new AbortController()
   #core: MachineCore<S, C, R, E>
@@ -62,6 +65,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     this.#log = log
     this.#settings = settings
     this.#core = core
+    this.#submissions = new Submissions(log, this.#outcomes, (end) => this.#appliedFor(end))
     this.#snapshots = new Snapshotter(
       log,
       settings,
@@ -128,20 +132,24 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
    * Rejects with what the log's `append` does: if that is not a refusal (INVALID_ARGUMENT, OVERLOADED,
    * TOO_LARGE), the command may be executed after all.
    */
-  async execute(command: C, options?: ExecuteOptions): Promise<R> {
-    const body = this.#settings.commands.encode(command)
-    if (options === undefined) return settle(await this.#append(encodePlain(body)))
-    checkNames(options, ['session', 'request'], 'execute')
-    const { session, request } = options
-    if (session === undefined && request === undefined) {
-      return settle(await this.#append(encodePlain(body)))
-    }
-    const id = sessionOffset(session)
-    const number = checkCount(request, 'request', 1, REQUEST_MAX)
-    const known = this.#core.sessions.answer(id, number)
-    // What is known is known to all who have come as far; it need not be asked of the log.
-    if (known?.ok) return known.result
-    return settle(await this.#append(encodeRequest(id, number, body)))
+  execute(command: C, options?: ExecuteOptions): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const body = this.#settings.commands.encode(command)
+      const asked = options === undefined ? undefined : checkRequest(options)
+      if (!asked) {
+        this.#append(encodePlain(body), resolve, reject)
+        return
+      }
+      const known = this.#core.sessions.answer(asked.session, asked.request)
+      // What is known is known to all who have come as far; it need not be asked of the log.
+      if (known?.ok) resolve(known.result)
+      else this.#append(encodeRequest(asked.session, asked.request, body), resolve, reject)
+    })
+  }
+
+  /** @internal The same for a command that is encoded behind room for its head (`PLAIN_BYTES`). */
+  submit(bytes: Buffer, resolve: (result: R) => void, reject: (error: unknown) => void): void {
+    this.#append(framePlain(bytes), resolve, reject)
   }
 
   /** Opens a session, in which requests have numbers and each is executed once. */
@@ -206,7 +214,9 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   async delivered({ offset, index }: Pick<MachineEvent<E>, 'offset' | 'index'>): Promise<void> {
     checkCount(offset, 'offset', 0, OFFSET_MAX)
     checkCount(index, 'index', 0, OFFSET_MAX)
-    await this.#append(encodeDelivered(offset, index))
+    await new Promise((resolve, reject) => {
+      this.#append(encodeDelivered(offset, index), resolve, reject)
+    })
   }
 
   /** Waits for the commands and the snapshot that are under way, and stops. The log stays open. */
@@ -232,33 +242,28 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     if (this.#isClosed) throw new TidemarkError('CLOSED', 'the state machine is closed')
   }
 
-  async #append(bytes: Buffer): Promise<Outcome<R> | undefined> {
+  #append(bytes: Buffer, resolve: (result: R) => void, reject: (error: unknown) => void): void {
     this.#checkOpen()
-    const ticket = this.#outcomes.begin(this.#core.next)
-    let offset: number
-    try {
-      offset = await this.#log.append(bytes)
-    } catch (error) {
-      this.#outcomes.failed(ticket)
-      throw error
-    }
-    if (this.#failure !== undefined && offset >= this.#core.next) {
-      this.#outcomes.failed(ticket)
-      throw this.#failure
-    }
-    return this.#outcomes.appended(ticket, offset, this.#core.next)
+    this.#submissions.submit(bytes, { resolve, reject })
+  }
+
+  /** What has been applied, unless what was appended up to `end` never will be. */
+  #appliedFor(end: number): number {
+    const { next } = this.#core
+    if (this.#failure !== undefined && next < end) throw this.#failure
+    return next
   }
 
   /** The same, for what has no outcome but its offset. */
   async #appendAt(bytes: Buffer): Promise<number> {
     this.#checkOpen()
-    const ticket = this.#outcomes.begin(this.#core.next)
+    const generation = this.#outcomes.begin()
     try {
       const offset = await this.#log.append(bytes)
       await this.#catchUp(offset + 1)
       return offset
     } finally {
-      this.#outcomes.failed(ticket)
+      this.#outcomes.ended(generation)
     }
   }
 
@@ -341,11 +346,15 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   }
 }
 
-/** Returns the result of a command, or throws what it was rejected with. */
-function settle<R>(outcome: Outcome<R> | undefined): R {
-  if (outcome === undefined) return undefined as R
-  if (outcome.ok) return outcome.result
-  throw outcome.error
+/** The session and the request of a call, if it has them. Throws INVALID_ARGUMENT. */
+function checkRequest(options: ExecuteOptions): { session: number; request: number } | undefined {
+  checkNames(options, ['session', 'request'], 'execute')
+  const { session, request } = options
+  if (session === undefined && request === undefined) return undefined
+  return {
+    session: sessionOffset(session),
+    request: checkCount(request, 'request', 1, REQUEST_MAX),
+  }
 }
 
 function sessionOffset(session: unknown): number {

@@ -1,11 +1,12 @@
 import { hashOf } from './hash.ts'
-import { FIRST_RECORD, Pages, pageOf, positionOf } from './pages.ts'
+import { FIRST_RECORD, Pages, type Place, pageOf, positionOf } from './pages.ts'
 import {
   expiryAt,
   isKeyAt,
-  keyAt,
   lengthAt,
   NEVER,
+  type Pair,
+  pairAt,
   recordBytes,
   valueAt,
   writeRecord,
@@ -46,33 +47,42 @@ export class Table {
     return this.#pages.bytes
   }
 
+  /** Where the record of a key is; undefined if there is none. Its memory never changes. */
+  find(key: Uint8Array, from = 0, to = key.length): Place | undefined {
+    const hash = hashOf(key, from, to)
+    const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
+    const slot = this.#slotOf(shard, hash, key, from, to)
+    return slot < 0 ? undefined : this.#placeOf(shard.slots[slot]!)
+  }
+
   /** The value as a view of memory that never changes; undefined if there is none. */
   get(key: Uint8Array): Buffer | undefined {
-    const ref = this.#find(key, hashOf(key))
-    return ref === 0 ? undefined : valueAt(this.#pages.bytesOf(ref), positionOf(ref))
+    const place = this.find(key)
+    return place && valueAt(place.bytes, place.at)
   }
 
   /** When the key's record ends; undefined if there is none. */
   expiry(key: Uint8Array): number | undefined {
-    const ref = this.#find(key, hashOf(key))
-    return ref === 0 ? undefined : expiryAt(this.#pages.bytesOf(ref), positionOf(ref))
+    const place = this.find(key)
+    return place && expiryAt(place.bytes, place.at)
   }
 
-  /** Returns true if the key is new. Throws TOO_LARGE. */
-  set(key: Uint8Array, value: Uint8Array, expiry = NEVER): boolean {
-    const hash = hashOf(key)
-    const ref = this.#pages.add(recordBytes(key.length, value.length, expiry))
-    writeRecord(this.#pages.bytesOf(ref), positionOf(ref), key, value, expiry)
-    const isNew = this.#put(key, hash, ref)
+  /** Puts a key and its value in, and returns where they are now. Throws TOO_LARGE. */
+  set(pair: Pair, expiry = NEVER): Place {
+    const { bytes, from, keyBytes, valueBytes } = pair
+    const ref = this.#pages.add(recordBytes(keyBytes, valueBytes, expiry))
+    const place = this.#placeOf(ref)
+    writeRecord(place.bytes, place.at, pair, expiry)
+    this.#put(ref, bytes, from, from + keyBytes)
     if (this.#pages.isWasteful) this.#clearPage()
-    return isNew
+    return place
   }
 
   /** Returns true if the key was there. */
   delete(key: Uint8Array): boolean {
-    const hash = hashOf(key)
+    const hash = hashOf(key, 0, key.length)
     const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
-    const slot = this.#slotOf(shard, key, hash)
+    const slot = this.#slotOf(shard, hash, key, 0, key.length)
     if (slot < 0) return false
     this.#own(shard)
     this.#dropRecord(shard.slots[slot]!)
@@ -83,7 +93,7 @@ export class Table {
   }
 
   /** The records as they are now, to be read while the table goes on. */
-  *freeze(): Generator<{ readonly bytes: Buffer; readonly at: number }> {
+  *freeze(): Generator<Place> {
     // The first call of next() does this: see frozen(), which makes it.
     const pages = this.#pages.snapshot()
     const shards = this.#shards.map((shard) => {
@@ -99,39 +109,37 @@ export class Table {
     }
   }
 
-  #find(key: Uint8Array, hash: number): number {
-    const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
-    const slot = this.#slotOf(shard, key, hash)
-    return slot < 0 ? 0 : shard.slots[slot]!
+  #placeOf(ref: number): Place {
+    return { bytes: this.#pages.bytesOf(ref), at: positionOf(ref) }
   }
 
   /** Where in the slots the key is; -1 if it is not there. */
-  #slotOf({ slots }: Shard, key: Uint8Array, hash: number): number {
+  #slotOf({ slots }: Shard, hash: number, key: Uint8Array, from: number, to: number): number {
     if (slots.length === 0) return -1
     const mask = slots.length - 1
     for (let slot = (hash * 2) & mask; slots[slot] !== 0; slot = (slot + 2) & mask) {
       if (slots[slot + 1] !== hash) continue
       const ref = slots[slot]!
-      if (isKeyAt(this.#pages.bytesOf(ref), positionOf(ref), key)) return slot
+      if (isKeyAt(this.#pages.bytesOf(ref), positionOf(ref), key, from, to)) return slot
     }
     return -1
   }
 
-  #put(key: Uint8Array, hash: number, ref: number): boolean {
+  #put(ref: number, key: Uint8Array, from: number, to: number): void {
+    const hash = hashOf(key, from, to)
     const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
     this.#own(shard)
-    const slot = this.#slotOf(shard, key, hash)
+    const slot = this.#slotOf(shard, hash, key, from, to)
     if (slot >= 0) {
       this.#dropRecord(shard.slots[slot]!)
       shard.slots[slot] = ref
-      return false
+      return
     }
     // Three quarters full at most.
     if ((shard.count + 1) * 8 > shard.slots.length * 3) shard.slots = grown(shard.slots)
     insert(shard.slots, ref, hash)
     shard.count++
     this.#size++
-    return true
   }
 
   #own(shard: Shard): void {
@@ -152,10 +160,10 @@ export class Table {
     for (let at = FIRST_RECORD; at < end; ) {
       const length = lengthAt(bytes, at)
       const ref = page.refs(at)
-      const key = keyAt(bytes, at)
-      const hash = hashOf(key)
+      const { from, keyBytes } = pairAt(bytes, at)
+      const hash = hashOf(bytes, from, from + keyBytes)
       const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
-      const slot = this.#slotOf(shard, key, hash)
+      const slot = this.#slotOf(shard, hash, bytes, from, from + keyBytes)
       if (slot >= 0 && shard.slots[slot] === ref) {
         const moved = this.#pages.add(length)
         bytes.copy(this.#pages.bytesOf(moved), positionOf(moved), at, at + length)
@@ -172,7 +180,7 @@ const EMPTY = new Uint32Array(0)
 const NOTHING = { bytes: Buffer.alloc(0), at: 0 }
 
 /** Freezes the table now, and reads it later. */
-export function frozen(table: Table): Generator<{ readonly bytes: Buffer; readonly at: number }> {
+export function frozen(table: Table): Generator<Place> {
   const records = table.freeze()
   records.next()
   return records

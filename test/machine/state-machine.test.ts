@@ -84,6 +84,19 @@ describe('a state machine', () => {
     })
   })
 
+  it('refuses one command that is too large, and executes the others of the same moment', async () => {
+    const log = await openOn(new ForgetfulFiles(), { maxEntryBytes: 200 })
+    const machine = await StateMachine.open(log, bank)
+    const commands = [deposit('ada', 1), deposit('x'.repeat(300), 1), deposit('ada', 2)]
+    const [first, second, third] = await Promise.allSettled(commands.map((c) => machine.execute(c)))
+    assert.deepEqual(first, { status: 'fulfilled', value: 1 })
+    assert.equal(second?.status === 'rejected' && second.reason.code, 'TOO_LARGE')
+    assert.deepEqual(third, { status: 'fulfilled', value: 3 })
+    assert.equal(log.highWaterMark, 2)
+    await machine.close()
+    await log.close()
+  })
+
   it('has every acknowledged command after the process was killed', async () => {
     const files = new ForgetfulFiles()
     const log = await openOn(files)
