@@ -95,19 +95,34 @@ export class Arguments {
   checkPositionals(): void {
     const { name, positionals } = this.#shape
     positionals.forEach((shape, i) => {
+      if (shape.isMany) return
       const word = this.#positionals[i]
       if (word === '') throw new UsageError(`<${shape.name}> is empty; give a path`)
       if (word !== undefined || shape.isOptional) return
       throw new UsageError(`${name} needs <${shape.name}>: ${shape.help}`)
     })
     const surplus = this.#positionals[positionals.length]
-    if (surplus === undefined) return
+    if (surplus === undefined || positionals.at(-1)?.isMany) return
     throw new UsageError(`${name} does not know what to do with ${quoted(surplus)}`)
   }
 
   /** The word at the place of this name; the empty string where an optional one is missing. */
   positional(name: string): string {
-    return this.#positionals[this.#shape.positionals.findIndex((one) => one.name === name)] ?? ''
+    return this.#positionals[this.#placeOf(name)] ?? ''
+  }
+
+  /** All words from the place of this name on. */
+  words(name: string): readonly string[] {
+    return this.#positionals.slice(this.#placeOf(name))
+  }
+
+  /** The names of the options that were given. */
+  get given(): readonly string[] {
+    return [...this.#values.keys()]
+  }
+
+  #placeOf(name: string): number {
+    return this.#shape.positionals.findIndex((one) => one.name === name)
   }
 }
 

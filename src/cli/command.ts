@@ -13,6 +13,8 @@ export interface OptionShape {
 export interface PositionalShape {
   readonly name: string
   readonly isOptional?: boolean
+  /** The last one: as many words as there are, or none, of any text. */
+  readonly isMany?: boolean
   /** What it can be, if it is not a path. */
   readonly words?: readonly string[]
   readonly help: string

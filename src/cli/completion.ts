@@ -12,9 +12,10 @@ export function completionScript(shell: Shell, commands: readonly CommandShape[]
   return shell === 'zsh' ? zshScript(commands) : fishScript(commands)
 }
 
-/** The words that can stand for the first argument of a command; none if it is a path. */
-function wordsOf(command: CommandShape): readonly string[] {
-  return command.positionals[0]?.words ?? []
+/** The words that can stand for an argument of a command, and for which; none if all are paths. */
+function wordsOf({ positionals }: CommandShape): { place: number; words: readonly string[] } {
+  const place = positionals.findIndex(({ words }) => words)
+  return { place: Math.max(0, place), words: positionals[place]?.words ?? [] }
 }
 
 function flagsOf(command: CommandShape): string[] {
@@ -27,11 +28,12 @@ function bashScript(commands: readonly CommandShape[]): string {
   const names = commands.map(({ name }) => name)
   const cases = commands.map((command) => {
     const flags = flagsOf(command).join(' ')
-    return `    ${command.name}) flags='${flags}'; words='${wordsOf(command).join(' ')}' ;;`
+    const { place, words } = wordsOf(command)
+    return `    ${command.name}) flags='${flags}'; words='${words.join(' ')}'; place=${place + 2} ;;`
   })
   return `# Completion of tidemark for bash. To use it: source <(tidemark completion bash)
 _tidemark() {
-  local cur="\${COMP_WORDS[COMP_CWORD]}" flags='' words=''
+  local cur="\${COMP_WORDS[COMP_CWORD]}" flags='' words='' place=2
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     words='${names.join(' ')} help --help --version'
@@ -44,7 +46,7 @@ ${cases.join('\n')}
   esac
   if [ "\${cur:0:1}" = '-' ]; then
     COMPREPLY=($(compgen -W "$flags" -- "$cur"))
-  elif [ -n "$words" ]; then
+  elif [ -n "$words" ] && [ "$COMP_CWORD" -eq "$place" ]; then
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
   else
     compopt -o filenames 2> /dev/null
@@ -69,8 +71,10 @@ function zshScript(commands: readonly CommandShape[]): string {
   const all = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`)
   const cases = commands.map((command) => {
     const options = Object.entries(allOptions(command)).map(([name, one]) => zshOption(name, one))
-    const words = wordsOf(command)
-    const rest = words.length > 0 ? `'1:word:(${words.join(' ')})'` : `'*:file:_files'`
+    const { place, words } = wordsOf(command)
+    const word = `'${place + 1}:word:(${words.join(' ')})'`
+    const rest =
+      words.length === 0 ? `'*:file:_files'` : place === 0 ? word : `${word} '1:dir:_files -/'`
     return `    ${command.name}) _arguments ${[...options, rest].join(' ')} ;;`
   })
   return `#compdef tidemark
@@ -104,7 +108,9 @@ function fishScript(commands: readonly CommandShape[]): string {
       const letter = short === undefined ? '' : ` -s ${short}`
       return `complete -c tidemark ${seen} -l ${long}${letter}${value ? ' -x' : ''} -d ${quoted(help)}`
     })
-    const words = wordsOf(command).map((word) => `complete -c tidemark ${seen} -f -a ${word}`)
+    const { place, words: all } = wordsOf(command)
+    const only = place === 0 ? ' -f' : ''
+    const words = all.map((word) => `complete -c tidemark ${seen}${only} -a ${word}`)
     const first = `complete -c tidemark -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`
     return [first, ...options, ...words]
   })

@@ -27,7 +27,9 @@ function optionNames(name: string, { short, value }: OptionShape): string {
 }
 
 function usage({ name, positionals }: CommandShape): string {
-  const words = positionals.map((one) => (one.isOptional ? `[${one.name}]` : `<${one.name}>`))
+  const words = positionals.map((one) =>
+    one.isOptional || one.isMany ? `[${one.name}]` : `<${one.name}>`,
+  )
   return ['tidemark', name, ...words].join(' ')
 }
 

@@ -12,6 +12,7 @@ import { deletion } from './commands/delete.ts'
 import { demo } from './commands/demo.ts'
 import { dump } from './commands/dump.ts'
 import { info } from './commands/info.ts'
+import { kv } from './commands/kv.ts'
 import { repair } from './commands/repair.ts'
 import { trim } from './commands/trim.ts'
 import { verify } from './commands/verify.ts'
@@ -22,7 +23,7 @@ import { suggestion } from './nearest.ts'
 import { Output } from './output.ts'
 
 const OPERATIONS = [verify, repair, trim, cursors, dump, backup, deletion]
-const ALL = [append, cat, info, ...OPERATIONS, bench, demo]
+const ALL = [append, cat, info, ...OPERATIONS, kv, bench, demo]
 const COMMANDS: readonly Command[] = [...ALL, completionOf(ALL)]
 
 function version(): string {

@@ -13,6 +13,7 @@ const COMMANDS = [
   'dump',
   'backup',
   'delete',
+  'kv',
   'bench',
   'demo',
   'completion',

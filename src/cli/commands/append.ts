@@ -1,22 +1,13 @@
 import { SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from '../../base/index.ts'
-import { Log, type SyncPolicy } from '../../log/index.ts'
+import { Log } from '../../log/index.ts'
 import { AppendJob } from '../append-job.ts'
-import { type Arguments, quoted, UsageError } from '../arguments.ts'
+import type { Arguments } from '../arguments.ts'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { count, counted, seconds, size } from '../format.ts'
 import { openInput } from '../input.ts'
+import { SYNC_OPTION, syncPolicy } from '../sync-policy.ts'
 
 const BATCH_LINES_MAX = 1_000_000
-
-function syncPolicy(args: Arguments): SyncPolicy {
-  const word = args.text('sync') ?? 'always'
-  if (word === 'always' || word === 'never') return word
-  const intervalMs = /^\d{1,7}$/.test(word) ? Number(word) : 0
-  if (intervalMs >= 1 && intervalMs <= 3_600_000) return { intervalMs }
-  throw new UsageError(
-    `--sync must be always, never, or milliseconds from 1 to 3600000, not ${quoted(word)}`,
-  )
-}
 
 function summary(done: AppendJob['done'], elapsedMs: number): string {
   const { entries, bytes, first, last } = done
@@ -69,10 +60,7 @@ export const append: Command = {
     ack: { help: "print each entry's offset, on a line of its own, once it is safe" },
     batch: { value: 'n', help: 'append n lines at a time, all or nothing; the last may be fewer' },
     whole: { help: 'all of the input is one entry' },
-    sync: {
-      value: 'when',
-      help: 'what safe means: always (on the disk, the default), never (in the kernel), or a number of ms (in the kernel, and on the disk so much later)',
-    },
+    sync: SYNC_OPTION,
     'segment-bytes': { value: 'n', help: 'begin a new segment at this size; 64 MiB by default' },
     quiet: { short: 'q', help: 'no summary' },
   },
