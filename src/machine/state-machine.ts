@@ -334,7 +334,9 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
    * failed, or when the signal is aborted.
    */
   nextApplied(from = this.#core.next, signal?: AbortSignal): Promise<void> {
-    if (this.#core.next > from || this.#isClosed) return Promise.resolve()
+    // What has happened already wakes nobody any more.
+    const isOver = this.#isClosed || this.#failure !== undefined || signal?.aborted
+    if (isOver || this.#core.next > from) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = () => {
         signal?.removeEventListener('abort', wake)

@@ -244,6 +244,29 @@ describe('a durable map', () => {
     })
   })
 
+  it('ends a watch that was stopped while its last change was looked at', async () => {
+    await withMap(new ForgetfulFiles(), async (map) => {
+      await map.set('a', 1)
+      const stop = new AbortController()
+      const watching = map.watch({ from: 0, signal: stop.signal })
+      assert.equal((await watching.next()).value?.key, 'a')
+      stop.abort(new Error('enough'))
+      await assert.rejects(watching.next(), /enough/)
+    })
+  })
+
+  it('ends a watch whose log was closed while its last change was looked at', async () => {
+    const log = await openOn(new ForgetfulFiles())
+    const map = await DurableMap.open(log)
+    await map.set('a', 1)
+    const watching = map.watch({ from: 0 })
+    assert.equal((await watching.next()).value?.key, 'a')
+    await log.close()
+    await sleep(5)
+    await assertCode('CLOSED', () => watching.next())
+    await map.close()
+  })
+
   it('takes codecs for keys and values', async () => {
     const files = new ForgetfulFiles()
     const keys = {
