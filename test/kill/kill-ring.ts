@@ -1,9 +1,10 @@
-// node build/test/kill/kill-ring.js --rounds=100 --seed=1 [--min=100 --max=1000] [--log=folder]
+// node build/test/kill/kill-ring.js --rounds=100 --seed=1 [--min=100 --max=1000] [--log=folder] [--kv]
 // Prints a line a round, and ends with 1 at the first promise that is broken; then the log is kept.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { kvRing } from './kv-ring.js'
 import { killRing } from './ring.js'
 
 const { values } = parseArgs({
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     min: { type: 'string', default: '100' },
     max: { type: 'string', default: '1000' },
     log: { type: 'string' },
+    kv: { type: 'boolean', default: false },
   },
 })
 
@@ -21,12 +23,18 @@ const seed = Number(values.seed)
 const folder = values.log ?? mkdtempSync(join(tmpdir(), 'tidemark-ring-'))
 const startedAt = performance.now()
 console.log(`${rounds} kills, seed ${seed}, log ${folder}`)
-try {
+const lifeMs = { min: Number(values.min), max: Number(values.max) }
+
+function secondsSinceStart(): number {
+  return Math.round((performance.now() - startedAt) / 1000)
+}
+
+async function ringOfLog(): Promise<void> {
   const done = await killRing({
     log: join(folder, 'log'),
     rounds,
     seed,
-    lifeMs: { min: Number(values.min), max: Number(values.max) },
+    lifeMs,
     onRound: (round) => {
       const { number, mode, lifeMs, sent, acknowledged, extra, tornBytes, entries } = round
       console.log(
@@ -36,10 +44,33 @@ try {
   })
   const sum = (of: (round: (typeof done)[number]) => number) =>
     done.reduce((total, round) => total + of(round), 0)
-  const seconds = Math.round((performance.now() - startedAt) / 1000)
   console.log(
-    `${done.length} kills in ${seconds} s: ${sum((one) => one.acknowledged)} lines acknowledged, 0 lost, 0 twice, 0 invented; ${sum((one) => one.extra)} kept besides, ${done.filter((one) => one.tornBytes > 0).length} torn ends`,
+    `${done.length} kills in ${secondsSinceStart()} s: ${sum((one) => one.acknowledged)} lines acknowledged, 0 lost, 0 twice, 0 invented; ${sum((one) => one.extra)} kept besides, ${done.filter((one) => one.tornBytes > 0).length} torn ends`,
   )
+}
+
+async function ringOfMap(): Promise<void> {
+  const done = await kvRing({
+    folder: join(folder, 'map'),
+    rounds,
+    seed,
+    lifeMs,
+    onRound: ({ number, mode, lifeMs, acknowledged, extra, keys, snapshot }) => {
+      const taken = snapshot === undefined ? '' : `; a snapshot at offset ${snapshot}`
+      console.log(
+        `${number}: ${mode}, killed after ${lifeMs} ms, ${acknowledged} acknowledged, ${extra} kept besides; ${keys} keys, all with the value that they must have${taken}`,
+      )
+    },
+  })
+  const sum = (of: (round: (typeof done)[number]) => number) =>
+    done.reduce((total, round) => total + of(round), 0)
+  console.log(
+    `${done.length} kills in ${secondsSinceStart()} s: ${sum((one) => one.acknowledged)} keys acknowledged, 0 lost, 0 with another value; ${sum((one) => one.extra)} kept besides`,
+  )
+}
+
+try {
+  await (values.kv ? ringOfMap() : ringOfLog())
   if (values.log === undefined) rmSync(folder, { recursive: true, force: true })
 } catch (error) {
   console.error(error)
