@@ -19,7 +19,8 @@ function withReader<T>(
   options: MapOptions<string, string>,
   use: (opened: OpenMap) => Promise<T>,
 ): Promise<T> {
-  return withMap(args.positional('dir'), { mode: 'read' }, options, use)
+  const ofReader = { ...options, snapshot: false } as const
+  return withMap(args.positional('dir'), { mode: 'read' }, ofReader, use)
 }
 
 export function get(args: Arguments, { out }: Context): Promise<number> {
