@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { OFFSET_MAX } from '../../base/index.ts'
 import type { MapChange, MapOptions, Range } from '../../machine/index.ts'
 import type { Arguments } from '../arguments.ts'
@@ -68,6 +69,8 @@ export async function list(args: Arguments, { out, interrupted }: Context): Prom
       if (lines.length < CHUNK_CHARACTERS) continue
       out.write(lines)
       lines = ''
+      // A turn, in which a reader who has gone is noticed, and Ctrl-C.
+      await turn()
       if (!out.hasRoom) await out.room(stop)
       if (stop.aborted) return EXIT_DONE
     }
