@@ -16,6 +16,8 @@ const VERSION = 1
 const HEAD_BYTES_MAX = 1024 * 1024 * 1024
 /** Snapshots that are kept: the newest, and the one to fall back to. */
 const SNAPSHOTS_KEPT = 2
+/** How often the snapshots may be replaced by others while they are read. */
+const ATTEMPTS_MAX = 20
 
 type BytesLog = CommitLog<Buffer, Uint8Array | string>
 
@@ -50,8 +52,27 @@ export async function restoreCore<S, C, R, E>(
   log: BytesLog,
   settings: MachineSettings<S, C, R, E>,
 ): Promise<MachineCore<S, C, R, E>> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await log.snapshots.list()
+    try {
+      return await restoreFrom(log, settings, [...before].reverse())
+    } catch (error) {
+      // The writer of a log that is only read here may have replaced both snapshots meanwhile.
+      const isPassing = error instanceof TidemarkError && error.code === 'CORRUPT'
+      const after = isPassing ? await log.snapshots.list() : before
+      if (after.join() === before.join() || attempt === ATTEMPTS_MAX) throw error
+      await log.barrier()
+    }
+  }
+}
+
+async function restoreFrom<S, C, R, E>(
+  log: BytesLog,
+  settings: MachineSettings<S, C, R, E>,
+  offsets: readonly number[],
+): Promise<MachineCore<S, C, R, E>> {
   const failures: unknown[] = []
-  for (const offset of (await log.snapshots.list()).reverse()) {
+  for (const offset of offsets) {
     if (offset < log.lowWaterMark || offset > log.highWaterMark) continue
     try {
       return await readSnapshot(log, offset, settings)
