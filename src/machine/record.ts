@@ -48,7 +48,11 @@ export function writeRecord(b: Uint8Array, at: number, pair: Pair, expiry: numbe
     setU16(b, to + 6, 0)
     to += EXPIRY_BYTES
   }
+  const end = to + keyBytes + valueBytes
   bytes.copy(b, to, from, from + keyBytes + valueBytes)
+  // Invariant: equal records have equal bytes, also between them, and what lay in memory before goes into no file.
+  const next = at + recordBytes(keyBytes, valueBytes, expiry)
+  for (let i = end; i < next; i++) b[i] = 0
 }
 
 /** Bytes that the record at `at` takes up. */

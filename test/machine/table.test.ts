@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { seededRandom } from 'tidemark/testing'
-import { keyAt, NEVER, pairOf, valueAt } from '#dist/machine/record.js'
+import { keyAt, NEVER, pairOf, recordBytes, valueAt, writeRecord } from '#dist/machine/record.js'
 import { frozen, Table } from '#dist/machine/table.js'
 
 const bytes = (text: string) => Buffer.from(text)
@@ -74,5 +74,14 @@ describe('the table', () => {
     assert.equal(table.get(bytes('other')), undefined)
     table.set(pairOf(bytes(''), bytes('the empty key')))
     assert.equal(table.get(bytes(''))?.toString(), 'the empty key')
+  })
+
+  it('leaves nothing in a record of what lay in memory before', () => {
+    for (let length = 0; length < 9; length++) {
+      const [key, value] = [bytes('key'), Buffer.alloc(length, 1)]
+      const b = Buffer.alloc(recordBytes(3, length, NEVER), 0xff)
+      writeRecord(b, 0, pairOf(key, value), NEVER)
+      assert.deepEqual(b.subarray(11), Buffer.concat([value, Buffer.alloc(b.length - 11 - length)]))
+    }
   })
 })
