@@ -1,4 +1,4 @@
-import { TidemarkError } from '../base/index.ts'
+import { TIMESTAMP_MS_MAX, TidemarkError } from '../base/index.ts'
 import { ChunkStream } from './bytes-in.ts'
 import { Changes } from './changes.ts'
 import { Expiries } from './expiries.ts'
@@ -81,7 +81,9 @@ export class MapState {
       return
     }
     const { ttlMs } = change
-    const place = this.put(change, ttlMs === undefined ? NEVER : this.logTime + ttlMs)
+    // A time has 48 bits in a record, as it has in the log.
+    const end = ttlMs === undefined ? NEVER : Math.min(this.logTime + ttlMs, TIMESTAMP_MS_MAX)
+    const place = this.put(change, end)
     this.changes.add(offset, place, false)
   }
 

@@ -235,6 +235,18 @@ describe('a durable map', () => {
     )
   })
 
+  it('takes a time to live that goes beyond all time', async () => {
+    const files = new ForgetfulFiles()
+    await withMap(files, async (map) => {
+      await map.set('a', 1, { ttlMs: 2 ** 48 - 1 })
+      assert.equal(map.get('a'), 1)
+      await map.snapshot()
+    })
+    await withMap(files, async (map) => {
+      assert.deepEqual([...map], [['a', 1]])
+    })
+  })
+
   it('ends a watch with the map', async () => {
     await withMap(new ForgetfulFiles(), async (map) => {
       const watching = map.watch().next()
