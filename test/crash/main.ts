@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { findCursorBugs, runCursorRing } from './cursor-ring.ts'
 import { loadLibrary, realBuild } from './library.ts'
+import { findMachineBugs, runMachineRing } from './machine-ring.ts'
 import { findPlantedBugs } from './planted-bugs.ts'
 import { type RingResult, runRing } from './ring.ts'
 
@@ -55,11 +56,18 @@ process.stdout.write(
   `\ncursors: ${cursors.distinct} distinct images (${cursors.checked} checks): ${cursors.fault ? 1 : 0} faults\n`,
 )
 if (cursors.fault) process.stdout.write(`\nFAULT ${cursors.fault}\n`)
+// And another tenth of durable maps.
+const machines = await runMachineRing(library, { seed, states: states / 10, seconds: seconds / 10 })
+process.stdout.write(
+  `\nmachines: ${machines.distinct} distinct images (${machines.checked} checks): ${machines.fault ? 1 : 0} faults\n`,
+)
+if (machines.fault) process.stdout.write(`\nFAULT ${machines.fault}\n`)
 let missed = 0
 if (!values['no-bugs']) {
   process.stdout.write('\nplanted bugs: the same ring against builds that were broken on purpose\n')
   const print = (line: string) => process.stdout.write(`  ${line}\n`)
   missed = (await findPlantedBugs(seed, print)) + (await findCursorBugs(seed, print))
+  missed += await findMachineBugs(seed, print)
 }
-const isFaulty = result.faults.length > 0 || cursors.fault !== undefined
+const isFaulty = result.faults.length > 0 || (cursors.fault ?? machines.fault) !== undefined
 process.exitCode = isFaulty || missed > 0 ? 1 : 0

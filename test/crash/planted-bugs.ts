@@ -10,7 +10,9 @@ import { runRing } from './ring.ts'
 
 export interface PlantedBug {
   readonly name: string
-  /** The file, below dist/log. */
+  /** The layer of the file; `log` by default. */
+  readonly layer?: 'machine'
+  /** The file, below the folder of its layer in dist. */
   readonly file: string
   readonly find: string
   readonly replace: string
@@ -139,7 +141,7 @@ export function plant(bug: PlantedBug, into: string): string {
   const folder = join(into, bug.name.replace(/\W+/g, '-'))
   cpSync(fileURLToPath(realBuild), folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  const path = join(folder, 'log', bug.file)
+  const path = join(folder, bug.layer ?? 'log', bug.file)
   const text = readFileSync(path, 'utf8')
   if (text.split(bug.find).length !== 2) {
     throw new Error(`planted bug "${bug.name}": its text is not in ${bug.file} exactly once`)
