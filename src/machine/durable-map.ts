@@ -207,9 +207,15 @@ export class DurableMap<K = string, V = unknown> {
     if (range.limit !== undefined) checkCount(range.limit, 'limit', 0, OFFSET_MAX)
     const index = this.#ordered()
     if (!index) throw invalid('range needs a map that was opened with { ordered: true }')
-    for (const key of index.range(range)) {
+    const { limit = Number.POSITIVE_INFINITY, ...bounds } = range
+    let left = limit
+    if (left === 0) return
+    for (const key of index.range(bounds)) {
       const value = this.get(key)
-      if (value !== undefined) yield [key, value]
+      // Its time is over, and no command has removed it yet.
+      if (value === undefined) continue
+      yield [key, value]
+      if (--left === 0) return
     }
   }
 

@@ -61,24 +61,16 @@ export class OrderedKeys<K> implements KeyIndex {
    * The keys of a range, each looked up when it is asked for: so the map may change meanwhile, and what is changed
    * behind the last one shows.
    */
-  *range({
-    from,
-    to,
-    prefix,
-    reverse = false,
-    limit = Number.POSITIVE_INFINITY,
-  }: Range<K>): Generator<K> {
+  *range({ from, to, prefix, reverse = false }: Omit<Range<K>, 'limit'>): Generator<K> {
     const low = higher(from, prefix as K | undefined)
     const isIn = (key: K): boolean => {
       if (low !== undefined && isBelow(key, low)) return false
       if (to !== undefined && !isBelow(key, to)) return false
       return prefix === undefined || (key as string).startsWith(prefix)
     }
-    let left = limit
     let key = reverse ? this.#highest(to, prefix) : this.#lowest(low)
-    while (key !== undefined && left > 0 && isIn(key)) {
+    while (key !== undefined && isIn(key)) {
       yield key
-      left--
       key = reverse ? this.#tree.nextLowerKey(key) : this.#tree.nextHigherKey(key)
     }
   }

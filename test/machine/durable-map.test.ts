@@ -247,6 +247,20 @@ describe('a durable map', () => {
     })
   })
 
+  it('does not count keys whose time is over for the limit of a range', async () => {
+    const clock = new ManualClock()
+    const use = async (map: DurableMap) => {
+      const many = Array.from({ length: 300 }, (_, i) => [`a ${i}`, i] as const)
+      await map.setMany(many, { ttlMs: 10 })
+      await clock.advance(10)
+      // One command removes 256 of them.
+      await map.set('b', 1)
+      assert.ok(map.size > 1)
+      assert.deepEqual([...map.range({ limit: 1 })], [['b', 1]])
+    }
+    await withMap(new ForgetfulFiles(), use, { ordered: true }, { clock })
+  })
+
   it('ends a watch with the map', async () => {
     await withMap(new ForgetfulFiles(), async (map) => {
       const watching = map.watch().next()
