@@ -45,12 +45,14 @@ async function* joined(
 }
 
 /**
- * The state to begin a replay with: of the newest snapshot that is sound, or the initial one. Throws CORRUPT
- * if the log no longer has what the replay needs, UNSUPPORTED_VERSION for a newer release's snapshot.
+ * The state to begin a replay with: of the newest snapshot that is sound, or the initial one. Adds to `damaged`
+ * what could not be read. Throws CORRUPT if the log no longer has what the replay needs,
+ * UNSUPPORTED_VERSION for a newer release's snapshot.
  */
 export async function restoreCore<S, C, R, E>(
   log: BytesLog,
   settings: MachineSettings<S, C, R, E>,
+  damaged: Set<number>,
 ): Promise<MachineCore<S, C, R, E>> {
   for (let attempt = 1; ; attempt++) {
     const before = await log.snapshots.list()
@@ -79,6 +81,7 @@ async function restoreFrom<S, C, R, E>(
     } catch (error) {
       if (error instanceof TidemarkError && error.code === 'UNSUPPORTED_VERSION') throw error
       failures.push(error)
+      damaged.add(offset)
     }
   }
   if (log.lowWaterMark === 0) return new MachineCore(settings, settings.initial(), 0)
@@ -135,11 +138,15 @@ function notOurs(offset: number, problem: string): TidemarkError {
 
 /**
  * Removes all but the newest two, and says below which offset nothing is needed any more: the older of the
- * two, from which a replay would begin if the newer were damaged.
+ * two, from which a replay would begin if the newer were damaged. One that is known to be damaged counts as none.
  */
-export async function dropOldSnapshots(log: BytesLog): Promise<number> {
+export async function dropOldSnapshots(
+  log: BytesLog,
+  damaged: ReadonlySet<number>,
+): Promise<number> {
   const offsets = await log.snapshots.list()
-  const kept = offsets.slice(-SNAPSHOTS_KEPT)
-  for (const offset of offsets.slice(0, -SNAPSHOTS_KEPT)) await log.snapshots.remove(offset)
-  return kept.length === SNAPSHOTS_KEPT ? kept[0]! : 0
+  const kept = offsets.filter((offset) => !damaged.has(offset)).slice(-SNAPSHOTS_KEPT)
+  if (kept.length < SNAPSHOTS_KEPT) return 0
+  for (const offset of offsets) if (!kept.includes(offset)) await log.snapshots.remove(offset)
+  return kept[0]!
 }

@@ -11,6 +11,8 @@ export class Snapshotter<S, C, R, E> {
   readonly #core: () => MachineCore<S, C, R, E>
   /** From where the log is needed for a replay that is still to come. */
   readonly #replayFrom: () => number
+  /** Offsets of snapshots that could not be read when the machine was opened. */
+  readonly #damaged: Set<number>
   #entries = 0
   #bytes = 0
   #last: number | undefined
@@ -26,11 +28,13 @@ export class Snapshotter<S, C, R, E> {
     settings: MachineSettings<S, C, R, E>,
     core: () => MachineCore<S, C, R, E>,
     replayFrom: () => number,
+    damaged: Set<number>,
   ) {
     this.#log = log
     this.#settings = settings
     this.#core = core
     this.#replayFrom = replayFrom
+    this.#damaged = damaged
   }
 
   /** An entry was applied. A snapshot begins if it is time for one. */
@@ -83,8 +87,9 @@ export class Snapshotter<S, C, R, E> {
     if (offset === this.#last) return offset
     await this.#log.snapshots.write(offset, snapshotChunks(core, this.#settings))
     this.#last = offset
+    this.#damaged.delete(offset)
     // Only now: invariant: what the log forgets is in a snapshot that is on the disk, and in one before it.
-    const needed = await dropOldSnapshots(this.#log)
+    const needed = await dropOldSnapshots(this.#log, this.#damaged)
     const { trim } = this.#settings
     const allowed = typeof trim === 'function' ? trim() : Number.POSITIVE_INFINITY
     const before = Math.min(needed, allowed, this.#replayFrom())

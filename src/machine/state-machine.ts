@@ -61,6 +61,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     log: MachineLog,
     settings: MachineSettings<S, C, R, E>,
     core: MachineCore<S, C, R, E>,
+    damaged: Set<number>,
   ) {
     this.#log = log
     this.#settings = settings
@@ -71,6 +72,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
       settings,
       () => this.#core,
       () => this.#check?.next ?? Number.POSITIVE_INFINITY,
+      damaged,
     )
   }
 
@@ -89,10 +91,12 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   ): Promise<StateMachine<S, C, R, E>> {
     const settings = machineSettings(options)
     await log.barrier()
-    const core = await restoreCore(log, settings)
-    const machine = new StateMachine(log, settings, core)
+    const damaged = new Set<number>()
+    const core = await restoreCore(log, settings, damaged)
+    const machine = new StateMachine(log, settings, core, damaged)
     if (settings.check) {
-      machine.#check = new ReplayCheck(log, settings, await restoreCore(log, settings))
+      const second = await restoreCore(log, settings, damaged)
+      machine.#check = new ReplayCheck(log, settings, second)
     }
     await machine.#catchUp(log.highWaterMark)
     machine.#following = machine.#follow()

@@ -60,6 +60,7 @@ export async function checkMachine(
   await opened.map.snapshot()
   compareMap(opened.map, model, 'after a snapshot')
   await close(opened)
+  if (choices.below(4) === 0) damageNewest(files)
   const { log, map } = await openAs(library, files, sample, settings)
   compareMap(map, model, 'opened after a snapshot')
   await close({ log, map })

@@ -111,8 +111,15 @@ export const MACHINE_BUGS: readonly PlantedBug[] = [
     name: 'the log is trimmed to the newer snapshot, which may be damaged',
     layer: 'machine',
     file: 'machine-snapshot.js',
-    find: 'return kept.length === SNAPSHOTS_KEPT ? kept[0] : 0;',
+    find: 'return kept[0];',
     replace: 'return kept.at(-1);',
+  },
+  {
+    name: 'a damaged snapshot counts as one to fall back to',
+    layer: 'machine',
+    file: 'machine-snapshot.js',
+    find: 'damaged.add(offset);',
+    replace: '',
   },
   {
     name: 'only one snapshot is kept',

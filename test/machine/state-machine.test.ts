@@ -215,6 +215,12 @@ describe('a state machine', () => {
   })
 })
 
+function damageSnapshot(files: ForgetfulFiles, name: string): void {
+  const file = files.openSync(`/log/snapshots/${name}`, 'write')
+  file.writeSync(Buffer.from([0xff]), file.sizeSync() >> 1)
+  file.closeSync()
+}
+
 describe('snapshots of a state machine', () => {
   it('begin the next replay, and let the log forget what the older of two covers', async () => {
     const files = new ForgetfulFiles()
@@ -249,15 +255,36 @@ describe('snapshots of a state machine', () => {
       }
     })
     const [older, newer] = files.listSync('/log/snapshots').sort()
-    const damage = (name: string) => {
-      const file = files.openSync(`/log/snapshots/${name}`, 'write')
-      file.writeSync(Buffer.from([0xff]), file.sizeSync() >> 1)
-      file.closeSync()
-    }
-    damage(newer!)
+    damageSnapshot(files, newer!)
     await withBank(files, async (machine) => assert.equal(balanceOf(machine, 'ada'), 23))
-    damage(older!)
+    damageSnapshot(files, older!)
     await assertCode('CORRUPT', () => withBank(files, async () => {}))
+  })
+
+  it('that are damaged are none to fall back to', async () => {
+    const files = new ForgetfulFiles()
+    const names = () => files.listSync('/log/snapshots').sort()
+    await withBank(files, async (machine) => {
+      for (const rounds of [10, 10]) {
+        for (let i = 0; i < rounds; i++) await machine.execute(deposit('ada', 1))
+        await machine.snapshot()
+      }
+    })
+    damageSnapshot(files, names()[1]!)
+    await withBank(files, async (machine, log) => {
+      await machine.execute(deposit('ada', 1))
+      await machine.snapshot()
+      assert.deepEqual(await log.snapshots.list(), [10, 21])
+      assert.equal(log.lowWaterMark, 10)
+    })
+    damageSnapshot(files, names()[1]!)
+    await withBank(files, async (machine, log) => {
+      assert.equal(balanceOf(machine, 'ada'), 21)
+      await machine.snapshot()
+      assert.deepEqual(await log.snapshots.list(), [10, 21], 'written again, and sound')
+    })
+    damageSnapshot(files, names()[0]!)
+    await withBank(files, async (machine) => assert.equal(balanceOf(machine, 'ada'), 21))
   })
 
   it('are taken by themselves after so many commands or bytes', async () => {
