@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { folderUrl, type Library, loadLibrary } from './library.ts'
 import { checkMachine } from './machine-check.ts'
 import { MachineWorkload } from './machine-workload.ts'
@@ -34,10 +35,25 @@ export async function runMachineRing(
   const result: MachineRingResult = { distinct: 0, checked: 0, fault: undefined }
   const seen = new Set<number>()
   const stopAt = performance.now() + options.seconds * 1000
-  for (let seed = options.seed; ; seed++) {
-    result.fault = await runOne(library, seed, seen, result)
-    result.distinct = seen.size
-    if (result.fault || seen.size >= options.states || performance.now() > stopAt) return result
+  // A broken invariant may escape from what nobody waits for: it is a fault of the run it happens in.
+  let escaped: string | undefined
+  let running = options.seed
+  const onEscape = (error: unknown) => {
+    escaped ??= `seed ${running}, a rejection that nobody heard: ${String(error)}`
+  }
+  process.on('unhandledRejection', onEscape)
+  try {
+    for (let seed = options.seed; ; seed++) {
+      running = seed
+      const fault = await runOne(library, seed, seen, result)
+      // The process tells of a rejection only after the turn in which it happened.
+      await setImmediate()
+      result.fault = fault ?? escaped
+      result.distinct = seen.size
+      if (result.fault || seen.size >= options.states || performance.now() > stopAt) return result
+    }
+  } finally {
+    process.off('unhandledRejection', onEscape)
   }
 }
 
