@@ -57,7 +57,7 @@ export async function restoreCore<S, C, R, E>(
   for (let attempt = 1; ; attempt++) {
     const before = await log.snapshots.list()
     try {
-      return await restoreFrom(log, settings, [...before].reverse())
+      return await restoreFrom(log, settings, [...before].reverse(), damaged)
     } catch (error) {
       // The writer of a log that is only read here may have replaced both snapshots meanwhile.
       const isPassing = error instanceof TidemarkError && error.code === 'CORRUPT'
@@ -72,6 +72,7 @@ async function restoreFrom<S, C, R, E>(
   log: BytesLog,
   settings: MachineSettings<S, C, R, E>,
   offsets: readonly number[],
+  damaged: Set<number>,
 ): Promise<MachineCore<S, C, R, E>> {
   const failures: unknown[] = []
   for (const offset of offsets) {
