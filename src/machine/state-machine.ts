@@ -261,6 +261,8 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   /** The same, for what has no outcome but its offset. */
   async #appendAt(bytes: Buffer): Promise<number> {
     this.#checkOpen()
+    // Invariant: entries stand in the order of the calls.
+    this.#submissions.flush()
     const generation = this.#outcomes.begin()
     try {
       const offset = await this.#log.append(bytes)

@@ -31,18 +31,19 @@ export class Submissions<R> {
   }
 
   submit(command: Buffer, waiter: Waiter<R>): void {
-    if (this.#bytes + command.length > BATCH_BYTES_MAX) this.#flush()
+    if (this.#bytes + command.length > BATCH_BYTES_MAX) this.flush()
     // When no promise is left to run: those who were answered together ask again together.
     if (this.#commands.length === 0) {
       this.#generation = this.#outcomes.begin()
-      queueMicrotask(() => process.nextTick(() => this.#flush()))
+      queueMicrotask(() => process.nextTick(() => this.flush()))
     }
     this.#commands.push(command)
     this.#waiters.push(waiter)
     this.#bytes += command.length
   }
 
-  #flush(): void {
+  /** Appends what was gathered: whatever is appended now comes behind it. */
+  flush(): void {
     const commands = this.#commands
     const waiters = this.#waiters
     const generation = this.#generation

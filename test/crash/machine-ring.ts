@@ -191,8 +191,8 @@ export const MACHINE_BUGS: readonly PlantedBug[] = [
     name: 'keys that were read from a snapshot never end',
     layer: 'machine',
     file: 'map-state.js',
-    find: 'state.put(keyAt(bytes, at), valueAt(bytes, at), expiryAt(bytes, at));',
-    replace: 'state.put(keyAt(bytes, at), valueAt(bytes, at), NEVER);',
+    find: 'state.put(pairAt(bytes, at), expiryAt(bytes, at));',
+    replace: 'state.put(pairAt(bytes, at), NEVER);',
   },
 ]
 

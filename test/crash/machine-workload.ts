@@ -230,7 +230,10 @@ export class MachineWorkload {
     this.#countAppends()
   }
 
-  /** Notes when the map appends: a request whose answer is known at once needs no entry. */
+  /**
+   * Notes when the map submits a command or opens a session: a request whose answer is known at once needs no
+   * entry. Commands are appended a moment later, those of one moment together.
+   */
   #appends = 0
   #countAppends(): void {
     const log = this.#log
@@ -239,6 +242,10 @@ export class MachineWorkload {
       this.#appends++
       return append(...given)
     }
+  }
+
+  get #submitted(): number {
+    return this.#appends + this.#library.submissions.count
   }
 
   async #step(): Promise<void> {
@@ -275,10 +282,10 @@ export class MachineWorkload {
   }
 
   #send(operation: MapOperation, id?: RequestId, before?: Answer): void {
-    const { timestamp, appends } = { timestamp: this.#clock.now(), appends: this.#appends }
+    const { timestamp, submitted } = { timestamp: this.#clock.now(), submitted: this.#submitted }
     const done = perform(this.#map, operation, id)
     let expected = before
-    const isAppended = this.#appends > appends
+    const isAppended = this.#submitted > submitted
     const offset = this.#newest.next
     if (isAppended) {
       const next = this.#newest.clone()
