@@ -8,6 +8,8 @@ export interface StoredChange {
   /** The record of the key: in the memory of the table, where it does not change; or, if it is gone, the last. */
   readonly place: Place
   readonly isGone: boolean
+  /** Of the record. */
+  readonly bytes: number
 }
 
 /** Keys and values that are kept at most, however few changes that are. */
@@ -34,8 +36,9 @@ export class Changes {
 
   /** Records that follow one another lie in the same pages, so few pages are kept that the table has given up. */
   add(offset: number, place: Place, isGone: boolean): void {
-    this.#changes.push({ offset, place, isGone })
-    this.#bytes += lengthAt(place.bytes, place.at)
+    const bytes = lengthAt(place.bytes, place.at)
+    this.#changes.push({ offset, place, isGone, bytes })
+    this.#bytes += bytes
     while (this.#changes.length - this.#head > this.#max || this.#bytes > BYTES_MAX) {
       if (!this.#dropOldest()) return
     }
@@ -47,8 +50,7 @@ export class Changes {
     // A command with more changes than are kept is kept as long as it is the newest.
     if (this.#changes.at(-1)!.offset === offset) return false
     for (; this.#changes[this.#head]!.offset === offset; this.#head++) {
-      const { place } = this.#changes[this.#head]!
-      this.#bytes -= lengthAt(place.bytes, place.at)
+      this.#bytes -= this.#changes[this.#head]!.bytes
     }
     this.#from = offset + 1
     if (this.#head < this.#max) return true

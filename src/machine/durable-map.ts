@@ -55,7 +55,9 @@ const NO_OPTIONS: SetOptions = {}
 /** Keys are written here to be looked up. */
 const SCRATCH = Buffer.allocUnsafeSlow(KEY_BYTES_MAX)
 
-type Machine = StateMachine<MapState, Buffer, boolean>
+type Machine = StateMachine<MapState, Buffer, boolean | undefined>
+/** What a command of the map is answered with; a set with nothing. */
+type Answer = (result: boolean | undefined) => void
 
 const commandBytes: Codec<Buffer> = { encode: (command) => command, decode: (bytes) => bytes }
 
@@ -288,14 +290,12 @@ export class DurableMap<K = string, V = unknown> {
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       const bytes = encodeMapCommand(PLAIN_BYTES, operation, changes())
-      const done = (result: boolean) =>
-        resolve(isAnswered(operation) ? (result as T) : (undefined as T))
       const { session, request } = options ?? NO_OPTIONS
       if (session === undefined && request === undefined) {
-        this.#machine.submit(bytes, done, reject)
+        this.#machine.submit(bytes, resolve as Answer, reject)
       } else {
         const command = bytes.subarray(PLAIN_BYTES)
-        this.#machine.execute(command, { session, request }).then(done, reject)
+        this.#machine.execute(command, { session, request }).then(resolve as Answer, reject)
       }
     })
   }
@@ -336,7 +336,7 @@ export class DurableMap<K = string, V = unknown> {
 function machineOptions<K, V>(
   { snapshot, trim, sessions, check }: MapOptions<K, V>,
   initial: () => MapState,
-): MachineOptions<MapState, Buffer, boolean> {
+): MachineOptions<MapState, Buffer, boolean | undefined> {
   return {
     initial,
     apply: (state, command, context) => state.apply(command, context),
@@ -344,11 +344,6 @@ function machineOptions<K, V>(
     state: mapStateCodec(initial),
     ...{ snapshot, trim, sessions, check },
   }
-}
-
-/** True for operations that may fail without an error. */
-function isAnswered(operation: number): boolean {
-  return operation === OPERATION.delete || operation === OPERATION.compareAndSet
 }
 
 function present<V>(value: V): V {

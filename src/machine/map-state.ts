@@ -50,8 +50,8 @@ export class MapState {
     return place && expiryAt(place.bytes, place.at) > this.logTime ? place : undefined
   }
 
-  /** Executes a command. The result says whether it has done what it was for. */
-  apply(body: Buffer, { offset, logTime }: Context): boolean {
+  /** Executes a command. The result says whether it has done what it was for, if that is not certain. */
+  apply(body: Buffer, { offset, logTime }: Context): boolean | undefined {
     const operation = operationOf(body)
     const changes = changesOf(body, operation)
     this.logTime = logTime
@@ -62,7 +62,7 @@ export class MapState {
     return isDone
   }
 
-  #perform(operation: number, changes: readonly ChangeView[], offset: number): boolean {
+  #perform(operation: number, changes: readonly ChangeView[], offset: number): boolean | undefined {
     if (operation === OPERATION.delete) return this.#remove(keyOf(changes[0]!), offset)
     if (operation === OPERATION.compareAndSet) {
       const [expected, next] = changes as [ChangeView, ChangeView]
@@ -72,7 +72,7 @@ export class MapState {
       return true
     }
     for (const change of changes) this.#change(change, offset)
-    return true
+    return undefined
   }
 
   #change(change: ChangeView, offset: number): void {

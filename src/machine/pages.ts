@@ -65,7 +65,7 @@ export class Pages {
     const at = page.end
     page.end += length
     this.#live += length
-    return ((index << POSITION_BITS) | (at >>> 3)) >>> 0
+    return refOf(index, at)
   }
 
   bytesOf(ref: number): Buffer {
@@ -84,7 +84,7 @@ export class Pages {
 
   /** The page with the most dead bytes, apart from that which is being filled; undefined if none has any. */
   mostWasteful():
-    | { readonly bytes: Buffer; readonly refs: (at: number) => number; end: number }
+    | { readonly bytes: Buffer; readonly index: number; readonly end: number }
     | undefined {
     let found = -1
     let most = 0
@@ -94,9 +94,12 @@ export class Pages {
       found = index
     }
     const page = this.#pages[found]
-    if (!page) return undefined
-    const refs = (at: number) => ((found << POSITION_BITS) | (at >>> 3)) >>> 0
-    return { bytes: page.bytes, end: page.end, refs }
+    return page && { bytes: page.bytes, index: found, end: page.end }
+  }
+
+  /** The memory that a page of this number has now. */
+  pageAt(index: number): Buffer | undefined {
+    return this.#pages[index]?.bytes
   }
 
   #newPage(size: number): number {
@@ -121,6 +124,10 @@ export class Pages {
     this.#pages[index] = undefined
     this.#free.push(index)
   }
+}
+
+export function refOf(page: number, at: number): number {
+  return ((page << POSITION_BITS) | (at >>> 3)) >>> 0
 }
 
 export function positionOf(ref: number): number {

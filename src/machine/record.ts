@@ -49,7 +49,7 @@ export function writeRecord(b: Uint8Array, at: number, pair: Pair, expiry: numbe
     to += EXPIRY_BYTES
   }
   const end = to + keyBytes + valueBytes
-  bytes.copy(b, to, from, from + keyBytes + valueBytes)
+  b.set(bytes.subarray(from, from + keyBytes + valueBytes), to)
   // Invariant: equal records have equal bytes, also between them, and what lay in memory before goes into no file.
   const next = at + recordBytes(keyBytes, valueBytes, expiry)
   for (let i = end; i < next; i++) b[i] = 0

@@ -1,5 +1,5 @@
 import { hashOf } from './hash.ts'
-import { FIRST_RECORD, Pages, type Place, pageOf, positionOf } from './pages.ts'
+import { FIRST_RECORD, Pages, type Place, pageOf, positionOf, refOf } from './pages.ts'
 import {
   expiryAt,
   isKeyAt,
@@ -16,6 +16,8 @@ import {
 const SHARD_BITS = 8
 const SHARDS = 2 ** SHARD_BITS
 const SLOTS_MIN = 8
+/** How many records of a page are looked at with each change, while pages are cleared. */
+const CLEARED_AT_ONCE = 8
 
 /** Open addressing with linear probing; two numbers a slot: the reference of a record (0: none), and the hash. */
 interface Shard {
@@ -36,6 +38,8 @@ export class Table {
     return { slots: EMPTY, count: 0, isShared: true }
   })
   #size = 0
+  /** The page that is being cleared, and how far that has come. */
+  #clearing: { bytes: Buffer; index: number; end: number; at: number } | undefined
 
   /** How many keys it holds. */
   get size(): number {
@@ -74,7 +78,7 @@ export class Table {
     const place = this.#placeOf(ref)
     writeRecord(place.bytes, place.at, pair, expiry)
     this.#put(ref, bytes, from, from + keyBytes)
-    if (this.#pages.isWasteful) this.#clearPage()
+    this.#clear()
     return place
   }
 
@@ -89,6 +93,7 @@ export class Table {
     closeGap(shard.slots, slot)
     shard.count--
     this.#size--
+    this.#clear()
     return true
   }
 
@@ -152,27 +157,41 @@ export class Table {
     this.#pages.drop(ref, lengthAt(this.#pages.bytesOf(ref), positionOf(ref)))
   }
 
-  /** Moves what is alive out of the page with the most that is dead. */
-  #clearPage(): void {
-    const page = this.#pages.mostWasteful()
-    if (!page) return
-    const { bytes, end } = page
-    for (let at = FIRST_RECORD; at < end; ) {
-      const length = lengthAt(bytes, at)
-      const ref = page.refs(at)
-      const { from, keyBytes } = pairAt(bytes, at)
-      const hash = hashOf(bytes, from, from + keyBytes)
-      const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
-      const slot = this.#slotOf(shard, hash, bytes, from, from + keyBytes)
-      if (slot >= 0 && shard.slots[slot] === ref) {
-        const moved = this.#pages.add(length)
-        bytes.copy(this.#pages.bytesOf(moved), positionOf(moved), at, at + length)
-        this.#own(shard)
-        shard.slots[slot] = moved
-        this.#pages.drop(ref, length)
-      }
-      at += length
+  /**
+   * Where much is dead, goes on to move what is alive out of the page with the most that is dead: a few records
+   * with each change, so that no change takes long, and enough of them to keep up with what dies.
+   */
+  #clear(): void {
+    if (!this.#clearing) {
+      if (!this.#pages.isWasteful) return
+      const page = this.#pages.mostWasteful()
+      if (!page) return
+      this.#clearing = { ...page, at: FIRST_RECORD }
     }
+    const page = this.#clearing
+    for (let i = 0; i < CLEARED_AT_ONCE && page.at < page.end; i++) {
+      // It may have been given back in the meantime, and its number to another page.
+      if (this.#pages.pageAt(page.index) !== page.bytes) break
+      this.#moveRecord(page.bytes, page.index, page.at)
+      page.at += lengthAt(page.bytes, page.at)
+    }
+    const isLeft = this.#pages.pageAt(page.index) === page.bytes && page.at < page.end
+    if (!isLeft) this.#clearing = undefined
+  }
+
+  #moveRecord(bytes: Buffer, index: number, at: number): void {
+    const { from, keyBytes } = pairAt(bytes, at)
+    const hash = hashOf(bytes, from, from + keyBytes)
+    const shard = this.#shards[hash >>> (32 - SHARD_BITS)]!
+    const slot = this.#slotOf(shard, hash, bytes, from, from + keyBytes)
+    const ref = refOf(index, at)
+    if (slot < 0 || shard.slots[slot] !== ref) return
+    const length = lengthAt(bytes, at)
+    const moved = this.#pages.add(length)
+    this.#pages.bytesOf(moved).set(bytes.subarray(at, at + length), positionOf(moved))
+    this.#own(shard)
+    shard.slots[slot] = moved
+    this.#pages.drop(ref, length)
   }
 }
 
