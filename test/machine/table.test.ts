@@ -17,14 +17,14 @@ function contentsOf(table: Table): Map<string, string> {
 }
 
 describe('the table', () => {
-  for (const seed of [1, 2, 3, 4]) {
+  for (const seed of [1, 2, 3]) {
     it(`does what a Map does, and shows what it was while it changes (seed ${seed})`, () => {
       const random = seededRandom(seed)
       const below = (bound: number) => random.uint32() % bound
       const table = new Table()
       const model = new Map<string, string>()
       let before: { records: ReturnType<typeof frozen>; model: Map<string, string> } | undefined
-      for (let step = 0; step < 60_000; step++) {
+      for (let step = 0; step < 30_000; step++) {
         const key = `key ${below(seed * 1500)}`
         if (below(3) === 0) {
           assert.equal(table.delete(bytes(key)), model.delete(key))
