@@ -142,11 +142,17 @@ export function mapStateCodec(make: () => MapState): StateCodec<MapState> {
     async decode(chunks) {
       const state = make()
       const stream = new ChunkStream(chunks)
-      state.logTime = Buffer.from(await stream.take(8)).readDoubleLE()
+      state.logTime = checkLogTime(Buffer.from(await stream.take(8)).readDoubleLE())
       await readRecords(stream, state)
       return state
     },
   }
+}
+
+/** A time that no timestamp can have would hide every record that ends, or show those that are over. */
+function checkLogTime(time: number): number {
+  if (Number.isInteger(time) && time >= 0 && time <= TIMESTAMP_MS_MAX) return time
+  throw new TidemarkError('CORRUPT', `the log time of a snapshot is ${time}`)
 }
 
 function* chunksOf(
@@ -183,7 +189,11 @@ async function readRecords(stream: ChunkStream, state: MapState): Promise<void> 
     const bytes = parts.length === 1 ? asBuffer(chunk) : Buffer.concat(parts)
     let at = 0
     for (let length = wholeAt(bytes, at); length > 0; length = wholeAt(bytes, at)) {
+      const { size } = state.table
       state.put(pairAt(bytes, at), expiryAt(bytes, at))
+      if (state.table.size === size) {
+        throw new TidemarkError('CORRUPT', 'a snapshot has two records of the same key')
+      }
       at += length
     }
     const rest = bytes.subarray(at)
