@@ -30,7 +30,8 @@ export class BytesIn {
   sized(): Uint8Array {
     const length = this.u32()
     const at = this.#take(length)
-    return this.#bytes.slice(at, at + length)
+    // A copy, also of a Buffer: a view would keep the whole head in memory.
+    return new Uint8Array(this.#bytes.subarray(at, at + length))
   }
 
   #take(count: number): number {

@@ -107,8 +107,8 @@ export class MachineCore<S, C, R, E> {
     const from = new BytesIn(bytes)
     this.next = from.u48()
     this.logTime = from.u48()
-    this.sessions.read(from)
-    this.events.read(from)
+    this.sessions.read(from, this.next, this.logTime)
+    this.events.read(from, this.next)
     if (!from.isAtEnd) throw new TidemarkError('CORRUPT', 'the head of a snapshot is too long')
   }
 }

@@ -9,8 +9,12 @@ export type Outcome<R> =
 /** An outcome as a session remembers it. */
 export interface StoredOutcome {
   readonly ok: boolean
-  readonly bytes: Uint8Array
+  /** Undefined: the result was undefined, for which there are no bytes. */
+  readonly bytes: Uint8Array | undefined
 }
+
+/** What an outcome is, in a snapshot. */
+const OUTCOME = { error: 0, result: 1, noResult: 2 } as const
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
@@ -21,35 +25,89 @@ interface StoredError {
   readonly code?: string
 }
 
+/** How an outcome is marked in a snapshot. */
+export function kindOf({ ok, bytes }: StoredOutcome): number {
+  if (!ok) return OUTCOME.error
+  return bytes === undefined ? OUTCOME.noResult : OUTCOME.result
+}
+
+/** The outcome of a snapshot with this mark and these bytes. Throws CORRUPT. */
+export function outcomeOf(kind: number, bytes: Uint8Array): StoredOutcome {
+  if (kind === OUTCOME.result) return { ok: true, bytes }
+  if (kind === OUTCOME.noResult && bytes.length === 0) return { ok: true, bytes: undefined }
+  if (kind === OUTCOME.error && errorOf(bytes)) return { ok: false, bytes }
+  throw new TidemarkError('CORRUPT', `an answer in a snapshot is none: ${kind}`)
+}
+
 /**
  * The form in which an outcome is kept and answered again. A result that its codec cannot encode becomes an
  * error: it has to be the same on every replica, and after every replay.
  */
 export function storeOutcome<R>(outcome: Outcome<R>, results: Codec<R>): StoredOutcome {
   if (!outcome.ok) return { ok: false, bytes: Buffer.from(JSON.stringify(describe(outcome.error))) }
+  if (outcome.result === undefined) return { ok: true, bytes: undefined }
   try {
-    const encoded = outcome.result === undefined ? '' : results.encode(outcome.result)
-    return { ok: true, bytes: typeof encoded === 'string' ? Buffer.from(encoded) : encoded }
+    return { ok: true, bytes: bytesOf(results.encode(outcome.result)) }
   } catch (error) {
     return storeOutcome<R>({ ok: false, error }, results)
   }
 }
 
+/** What a session remembers, as it was. What the codec cannot read any more is an error with the code CORRUPT. */
 export function restoreOutcome<R>({ ok, bytes }: StoredOutcome, results: Codec<R>): Outcome<R> {
-  if (ok) {
-    const result = bytes.length === 0 ? (undefined as R) : results.decode(Buffer.from(bytes))
-    return { ok, result }
+  if (bytes === undefined) return { ok: true, result: undefined as R }
+  if (!ok) return { ok: false, error: errorOf(bytes) ?? unreadable(undefined) }
+  try {
+    return { ok: true, result: results.decode(Buffer.from(bytes)) }
+  } catch (error) {
+    return { ok: false, error: unreadable(error) }
   }
-  const { name, message, code } = JSON.parse(utf8.decode(bytes)) as StoredError
-  const error = Object.assign(new Error(message), { name }, code === undefined ? {} : { code })
-  return { ok, error }
+}
+
+function unreadable(cause: unknown): TidemarkError {
+  const message = 'the answer that a session remembers cannot be read by the codec of results'
+  return new TidemarkError('CORRUPT', message, {}, cause)
+}
+
+/** The error that was stored; undefined if these bytes are none. */
+function errorOf(bytes: Uint8Array): Error | undefined {
+  let stored: Partial<StoredError> | null
+  try {
+    stored = JSON.parse(utf8.decode(bytes)) as Partial<StoredError> | null
+  } catch {
+    return undefined
+  }
+  const { name, message, code } = stored ?? {}
+  if (typeof name !== 'string' || typeof message !== 'string') return undefined
+  if (code !== undefined && typeof code !== 'string') return undefined
+  return Object.assign(new Error(message), { name }, code === undefined ? {} : { code })
+}
+
+/** The codec is the user's, and may give anything. */
+function bytesOf(encoded: unknown): Uint8Array {
+  if (typeof encoded === 'string') return Buffer.from(encoded)
+  if (encoded instanceof Uint8Array) return encoded
+  const found = typeof encoded
+  throw new TidemarkError(
+    'INVALID_ARGUMENT',
+    `the codec of results must give a Uint8Array or a string, not ${found}`,
+  )
 }
 
 function describe(error: unknown): StoredError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
-  const { name, message } = error
+  if (!(error instanceof Error)) return { name: 'Error', message: textOf(error) }
   const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? { name, message, code } : { name, message }
+  const stored = { name: textOf(error.name), message: textOf(error.message) }
+  return typeof code === 'string' ? { ...stored, code } : stored
+}
+
+/** Anything can be thrown, also what has no text. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return typeof value
+  }
 }
 
 /** That the machine no longer knows whether a request was applied. */

@@ -1,3 +1,4 @@
+import { TidemarkError } from '../base/index.ts'
 import type { Codec } from '../log/index.ts'
 import type { BytesIn } from './bytes-in.ts'
 import type { BytesOut } from './bytes-out.ts'
@@ -62,13 +63,31 @@ export class PendingEvents<E> {
     }
   }
 
-  read(from: BytesIn): void {
+  /** Takes over what {@link write} wrote, of commands below `next`. Throws CORRUPT. */
+  read(from: BytesIn, next: number): void {
     for (let left = from.u32(); left > 0; left--) {
       const offset = from.u48()
       const index = from.u32()
-      this.#events.push({ offset, index, event: this.#codec.decode(Buffer.from(from.sized())) })
+      const last = this.#events.at(-1)
+      // The search for an event relies on their order.
+      if (offset >= next || (last && isUpTo({ offset, index }, last.offset, last.index))) {
+        throw corrupt(`event ${index} of offset ${offset} is out of place`)
+      }
+      this.#events.push({ offset, index, event: this.#decode(Buffer.from(from.sized())) })
     }
   }
+
+  #decode(bytes: Buffer): E {
+    try {
+      return this.#codec.decode(bytes)
+    } catch (error) {
+      throw corrupt('the codec cannot read an event', error)
+    }
+  }
+}
+
+function corrupt(problem: string, cause?: unknown): TidemarkError {
+  return new TidemarkError('CORRUPT', `the events in a snapshot: ${problem}`, {}, cause)
 }
 
 function isUpTo(event: { offset: number; index: number }, offset: number, index: number): boolean {

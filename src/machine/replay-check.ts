@@ -60,7 +60,7 @@ export class ReplayCheck<S, C, R, E> {
 
   #digest(outcome: Parameters<typeof storeOutcome<R>>[0]): string {
     const { ok, bytes } = storeOutcome(outcome, this.#settings.results)
-    return `${ok ? 'the result' : 'the error'} ${Buffer.from(bytes).toString()}`
+    return `${ok ? 'the result' : 'the error'} ${Buffer.from(bytes ?? '').toString()}`
   }
 
   async #encode(core: MachineCore<S, C, R, E>): Promise<Buffer> {

@@ -1,9 +1,11 @@
-import { invariant } from '../base/index.ts'
+import { invariant, TidemarkError } from '../base/index.ts'
 import type { Codec } from '../log/index.ts'
 import type { BytesIn } from './bytes-in.ts'
 import type { BytesOut } from './bytes-out.ts'
 import {
+  kindOf,
   type Outcome,
+  outcomeOf,
   restoreOutcome,
   type StoredOutcome,
   storeOutcome,
@@ -20,6 +22,8 @@ export interface SessionLimits {
 }
 
 export const SESSIONS_DEFAULT = { max: 10_000, idleMs: 86_400_000, requests: 16 }
+
+const NOTHING = new Uint8Array(0)
 
 interface Session {
   lastUsed: number
@@ -108,24 +112,42 @@ export class Sessions<R> {
       out.u48(lastUsed)
       out.u48(forgotten)
       out.u32(answers.size)
-      for (const [request, { ok, bytes }] of answers) {
+      for (const [request, outcome] of answers) {
         out.u48(request)
-        out.u8(ok ? 1 : 0)
-        out.sized(bytes)
+        out.u8(kindOf(outcome))
+        out.sized(outcome.bytes ?? NOTHING)
       }
     }
   }
 
-  read(from: BytesIn): void {
+  /** Takes over what {@link write} wrote, of entries below `next` and up to log time `now`. Throws CORRUPT. */
+  read(from: BytesIn, next: number, now: number): void {
+    let earliest = 0
     for (let left = from.u32(); left > 0; left--) {
       const id = from.u48()
-      const session: Session = { lastUsed: from.u48(), forgotten: from.u48(), answers: new Map() }
-      for (let answers = from.u32(); answers > 0; answers--) {
-        const request = from.u48()
-        const ok = from.u8() === 1
-        session.answers.set(request, { ok, bytes: from.sized() })
+      const lastUsed = from.u48()
+      const forgotten = from.u48()
+      if (id >= next || this.#sessions.has(id)) throw corrupt(`a session ${id}`)
+      if (lastUsed < earliest || lastUsed > now) {
+        throw corrupt(`session ${id} was used last at ${lastUsed}`)
       }
-      this.#sessions.set(id, session)
+      earliest = lastUsed
+      this.#sessions.set(id, { lastUsed, forgotten, answers: readAnswers(from, id, forgotten) })
     }
   }
+}
+
+function readAnswers(from: BytesIn, id: number, forgotten: number): Map<number, StoredOutcome> {
+  const answers = new Map<number, StoredOutcome>()
+  for (let left = from.u32(); left > 0; left--) {
+    const request = from.u48()
+    const kind = from.u8()
+    if (request <= forgotten || answers.has(request)) throw corrupt(`request ${request} of ${id}`)
+    answers.set(request, outcomeOf(kind, from.sized()))
+  }
+  return answers
+}
+
+function corrupt(problem: string): TidemarkError {
+  return new TidemarkError('CORRUPT', `the sessions in a snapshot: ${problem}`)
 }
