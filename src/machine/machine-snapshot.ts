@@ -14,6 +14,8 @@ const MAGIC = 0x4d534d54
 const VERSION = 1
 /** Sessions and events together; a length beyond it is not believed. */
 const HEAD_BYTES_MAX = 1024 * 1024 * 1024
+/** What fits in the 6 bytes of the head. */
+const OFFSET_MAX = 2 ** 48 - 1
 /** Snapshots that are kept: the newest, and the one to fall back to. */
 const SNAPSHOTS_KEPT = 2
 /** How often the snapshots may be replaced by others while they are read. */
@@ -27,6 +29,14 @@ export function snapshotChunks<S, C, R, E>(
   { state }: MachineSettings<S, C, R, E>,
 ): AsyncIterable<Uint8Array> {
   const head = core.encodeHead()
+  // What no reader would take must not become the reason to trim the log.
+  if (head.length > HEAD_BYTES_MAX || core.next > OFFSET_MAX) {
+    throw new TidemarkError(
+      'TOO_LARGE',
+      `a snapshot before offset ${core.next} with ${head.length} bytes of sessions and events: ${HEAD_BYTES_MAX} bytes are the most, and offset ${OFFSET_MAX}`,
+      { offset: core.next },
+    )
+  }
   const header = Buffer.alloc(HEADER_BYTES)
   setU32(header, 0, MAGIC)
   setU16(header, 4, VERSION)
