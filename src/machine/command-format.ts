@@ -23,7 +23,7 @@ export const KIND = {
 /** The bytes before a command that has no session. */
 export const PLAIN_BYTES = 2
 const PAIR_BYTES = 14
-/** What fits in 6 bytes. */
+/** What fits in 6 bytes: a request, a session, the place of an event. */
 export const REQUEST_MAX = 2 ** 48 - 1
 
 export interface Command {
@@ -87,7 +87,9 @@ export function decodeCommand({ data, offset }: Entry): Command {
   }
   const isPair = kind === KIND.request || kind === KIND.delivered
   const headBytes = isPair ? PAIR_BYTES : PLAIN_BYTES
-  if (version !== COMMAND_VERSION || kind > KIND.delivered || data.length < headBytes) {
+  const hasBody = kind === KIND.plain || kind === KIND.request
+  const isWhole = hasBody ? data.length >= headBytes : data.length === headBytes
+  if (version !== COMMAND_VERSION || kind > KIND.delivered || !isWhole) {
     throw new TidemarkError(
       'CORRUPT',
       `the entry at offset ${offset} is not a command of a state machine: something else appended to its log`,

@@ -1,4 +1,4 @@
-import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
+import { TidemarkError } from '../base/index.ts'
 import type { CommitLog, Entry } from '../log/index.ts'
 import {
   encodeDelivered,
@@ -216,8 +216,8 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
 
   /** Notes in the log that an event was delivered, and with it all before it. */
   async delivered({ offset, index }: Pick<MachineEvent<E>, 'offset' | 'index'>): Promise<void> {
-    checkCount(offset, 'offset', 0, OFFSET_MAX)
-    checkCount(index, 'index', 0, OFFSET_MAX)
+    checkCount(offset, 'offset', 0, REQUEST_MAX)
+    checkCount(index, 'index', 0, REQUEST_MAX)
     await new Promise((resolve, reject) => {
       this.#append(encodeDelivered(offset, index), resolve, reject)
     })
@@ -366,7 +366,9 @@ function checkRequest(options: ExecuteOptions): { session: number; request: numb
 }
 
 function sessionOffset(session: unknown): number {
-  if (typeof session === 'string' && /^(0|[1-9]\d{0,15})$/.test(session)) return Number(session)
+  if (typeof session === 'string' && /^(0|[1-9]\d{0,14})$/.test(session)) {
+    if (Number(session) <= REQUEST_MAX) return Number(session)
+  }
   throw new TidemarkError(
     'INVALID_ARGUMENT',
     `session must be an id from openSession, not ${JSON.stringify(session)}`,
