@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { errnoOf, TidemarkError } from '../base/index.ts'
 import { Log, type LogOptions, text } from '../log/index.ts'
-import { checkPartitions } from './partition-for.ts'
+import { PARTITIONS_MAX } from './partition-for.ts'
 
 // How many partitions there are is kept in a small log of its own, beside theirs. A log has all that this
 // needs: one step that is durable, a checksum, recovery, and readers in other processes. It has two entries:
@@ -25,7 +25,10 @@ export interface PartitionCount {
 export type CountTools = Pick<LogOptions, 'files' | 'clock' | 'random' | 'lock' | 'pollMs'>
 
 const COUNT_FOLDER = 'partitions'
-const COUNT = /^partitions (\d{1,7})$/
+const COUNT = /^partitions ([1-9]\d{0,6})$/
+/** Of what is not one of these two lines only so much is read, and shown. */
+const LINES_READ = 3
+const SHOWN = 100
 const MADE = 'made'
 
 /** The folder of the log of the count. */
@@ -85,15 +88,19 @@ async function withCountLog<R>(
 
 async function countIn(folder: string, log: Log<string>): Promise<PartitionCount | undefined> {
   const lines: string[] = []
-  for await (const { data } of log.read()) lines.push(data)
+  for await (const { data } of log.read()) {
+    lines.push(data.slice(0, SHOWN))
+    if (lines.length === LINES_READ) break
+  }
   if (lines.length === 0) return undefined
   const [first = '', second = MADE] = lines
   const count = Number(COUNT.exec(first)?.[1] ?? 0)
-  if (log.lowWaterMark > 0 || lines.length > 2 || second !== MADE || count === 0) {
+  const isCount = count >= 1 && count <= PARTITIONS_MAX
+  if (log.lowWaterMark > 0 || lines.length > 2 || second !== MADE || !isCount) {
     throw new TidemarkError(
       'CORRUPT',
-      `the log ${countFolder(folder)} does not say how many partitions there are: it has ${JSON.stringify(lines.slice(0, 3))}`,
+      `the log ${countFolder(folder)} does not say how many partitions there are: it has ${JSON.stringify(lines)}`,
     )
   }
-  return { partitions: checkPartitions(count), isMade: lines.length === 2 }
+  return { partitions: count, isMade: lines.length === 2 }
 }
