@@ -4,6 +4,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { dump, readFolder } from './dump.ts'
+import { MACHINE_SPECIMENS } from './machine-specimens.ts'
+import { readMachine } from './plain-machine.ts'
+import { readPlainly } from './plain-reader.ts'
 import { FOLDER, SPECIMENS } from './specimens.ts'
 
 const folder = fileURLToPath(new URL('../../../test/golden/v1/', import.meta.url))
@@ -13,4 +16,12 @@ for (const [name, make] of Object.entries(SPECIMENS)) {
   writeFileSync(`${folder}${name}.txt`, dump(readFolder(files, FOLDER)))
   writeFileSync(`${folder}${name}.json`, `${JSON.stringify(contents, undefined, 2)}\n`)
   process.stdout.write(`${folder}${name}.txt, ${contents.entries.length} entries\n`)
+}
+for (const [name, make] of Object.entries(MACHINE_SPECIMENS)) {
+  const { files, folder: log } = await make()
+  const contents = readFolder(files, log)
+  writeFileSync(`${folder}machine-${name}.txt`, dump(contents))
+  if (name === 'partitions') continue
+  const found = readMachine(readPlainly(contents), name === 'map')
+  writeFileSync(`${folder}machine-${name}.json`, `${JSON.stringify(found, undefined, 2)}\n`)
 }
