@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { it } from 'node:test'
+import { Log } from 'tidemark'
+import { DurableMap } from 'tidemark/machine'
+import { ForgetfulFiles, ManualClock } from 'tidemark/testing'
 import { crc32 } from '#dist/base/index.js'
 import { hexLines, parseHexLines, readFolder } from './dump.ts'
 import { readPlainly } from './plain-reader.ts'
@@ -47,5 +50,23 @@ it('the checksums are those of the example', async () => {
   for (const [what, crc] of wanted) {
     const line = page.split('\n').find((each) => each.startsWith(what))
     assert.equal(line?.split(' ').at(-1), crc.toString(16).padStart(8, '0'), what)
+  }
+})
+
+it('the example of a map is what is written, byte for byte', async () => {
+  const log = await Log.open('/map', { files: new ForgetfulFiles(), clock: new ManualClock() })
+  const map = await DurableMap.open<string, string>(log)
+  await map.set('a', '1')
+  await map.snapshot()
+  const chunks: Uint8Array[] = []
+  for await (const chunk of log.snapshots.read(1)) chunks.push(chunk)
+  const written = { entry: (await log.get(0))!.data, snapshot: Buffer.concat(chunks) }
+  await map.close()
+  await log.close()
+  for (const [name, bytes] of Object.entries(written)) {
+    const [, block] = new RegExp(`^\`\`\`bytes ${name}\\n([^\`]+)^\`\`\`$`, 'm').exec(page)!
+    const shown = new Uint8Array(bytes.length).fill(0xee)
+    parseHexLines(block!.trimEnd().split('\n'), shown)
+    assert.deepEqual(hexLines(shown), hexLines(bytes), name)
   }
 })
