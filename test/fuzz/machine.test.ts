@@ -147,8 +147,9 @@ describe('the decoder of the commands of a map', () => {
   })
 })
 
-/** Each record is found by its key, and there are as many as the table says. */
+/** Its time can be; each record is found by its key, and there are as many as the table says. */
 function assertSound(state: MapState): void {
+  assert.ok(Number.isInteger(state.logTime) && state.logTime >= 0 && state.logTime < 2 ** 48)
   let count = 0
   for (const { bytes, at } of frozen(state.table)) {
     const place = state.table.find(keyAt(bytes, at))

@@ -149,3 +149,21 @@ describe('the golden log of the number of partitions', () => {
     await log.close()
   })
 })
+
+describe('a snapshot of a state machine of version 2', () => {
+  it('is refused by name, though the log could be replayed without it', async () => {
+    await eachStart('map', async (log) => {
+      const [offset] = await log.snapshots.list()
+      if (offset === undefined) return
+      const chunks: Uint8Array[] = []
+      for await (const chunk of log.snapshots.read(offset)) chunks.push(chunk)
+      const data = Buffer.concat(chunks)
+      data[4] = 2
+      await log.snapshots.remove(offset)
+      await log.snapshots.write(offset, [data])
+      const opening = DurableMap.open(log, MAP_OPTIONS)
+      await assert.rejects(opening, { code: 'UNSUPPORTED_VERSION', message: /version 2/ })
+      assert.deepEqual(await log.snapshots.list(), [offset])
+    })
+  })
+})
