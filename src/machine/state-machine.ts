@@ -156,7 +156,10 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     this.#append(framePlain(bytes), resolve, reject)
   }
 
-  /** Opens a session, in which requests have numbers and each is executed once. */
+  /**
+   * Opens a session, in which requests have numbers and each is executed once. Its id is not given again, unless a
+   * loss of power takes the entry that opened it: not under `sync: 'always'`, nor in a quorum.
+   */
   async openSession(): Promise<Session<C, R>> {
     const bytes = encodeOpenSession()
     const offset = await this.#appendAt(bytes)
