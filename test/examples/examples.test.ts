@@ -211,6 +211,78 @@ describe('the examples', () => {
     await log.close()
   })
 
+  example('durable-map.js', async (folder) => {
+    const lines = [
+      'there are 5 of green tea',
+      'sold: true, false',
+      'tea:black = 3',
+      'tea:green = 5',
+      'the offer is over',
+      'changed: tea:green to 5',
+      'changed: tea:black to 3',
+      'changed: milk to 8',
+      'changed: milk to 7',
+      'changed: offer to 1',
+      'changed: offer is gone',
+      'changed: tea:black is gone',
+    ]
+    for (const size of [0, 2]) {
+      const found = await runExample('durable-map.js', folder)
+      assert.deepEqual(found, [`opened with ${size} keys`, ...lines])
+    }
+  })
+
+  example('outbox.js', async (folder) => {
+    assert.deepEqual(await runExample('outbox.js', folder), [
+      'two writes, stopped after',
+      '  nothing                 right  0 orders, 0 mails',
+      '  the order was written   WRONG  1 orders, 0 mails',
+      '  the mail was sent       right  1 orders, 1 mails',
+      '  nothing                 right  1 orders, 1 mails',
+      '  the order was written   WRONG  2 orders, 1 mails',
+      '  the mail was sent       right  2 orders, 2 mails',
+      'an outbox, stopped after',
+      '  nothing                 right  0 orders, 0 mails',
+      '  the order was written   right  1 orders, 1 mails',
+      '  the mail was sent       right  1 orders, 1 mails, one came twice',
+      '  the delivery was noted  right  1 orders, 1 mails',
+      '  nothing                 right  1 orders, 1 mails',
+      '  the order was written   right  2 orders, 2 mails',
+      '  the mail was sent       right  2 orders, 2 mails, one came twice',
+      '  the delivery was noted  right  2 orders, 2 mails',
+    ])
+  })
+
+  example('service.js', async (folder) => {
+    const path = join(EXAMPLES, 'service.js')
+    const stopped = new Program(path, folder)
+    for (const order of ['ada 3', 'grace x', 'grace 8', 'grace 7']) stopped.type(order)
+    await stopped.printed('order 2, 0 are left')
+    await stopped.printed('mail to grace: your 7 are on the way')
+    stopped.kill('SIGTERM')
+    assert.equal(await stopped.ended(), 0, stopped.errors)
+    assert.deepEqual(stopped.lines.toSorted(), [
+      '0 orders, 0 mails to send',
+      'mail to ada: your 3 are on the way',
+      'mail to grace: your 7 are on the way',
+      'not a count',
+      'only 7 are left',
+      'order 1, 7 are left',
+      'order 2, 0 are left',
+      'stopped',
+    ])
+    const killed = new Program(path, folder)
+    await killed.printed('2 orders, 0 mails to send')
+    killed.type('ada 1')
+    await killed.printed('only 0 are left')
+    killed.kill('SIGKILL')
+    assert.equal(await killed.ended(), 'SIGKILL')
+    const again = new Program(path, folder)
+    again.endInput()
+    assert.equal(await again.ended(), 0, again.errors)
+    assert.deepEqual(again.lines, ['2 orders, 0 mails to send', 'stopped'])
+  })
+
   example('audit-log.js', async (folder) => {
     for (const [i, what] of ['opened the vault', 'counted', 'closed the vault'].entries()) {
       const { stdout } = await run(process.execPath, [
