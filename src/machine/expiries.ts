@@ -4,9 +4,16 @@ export interface Expiry {
   readonly key: Buffer
 }
 
-/** Keys by the time at which their records end: a binary heap. What was overwritten since is left in it. */
+/**
+ * Keys by a time at which to look whether their records have ended: a binary heap. What was overwritten or deleted
+ * since is left in it until its time comes, or until it is too much.
+ */
 export class Expiries {
-  readonly #heap: Expiry[] = []
+  #heap: Expiry[] = []
+
+  get size(): number {
+    return this.#heap.length
+  }
 
   get first(): Expiry | undefined {
     return this.#heap[0]
@@ -22,6 +29,19 @@ export class Expiries {
       at = parent
     }
     heap[at] = expiry
+  }
+
+  /** Drops what is not needed, and of each key all but the earliest. */
+  keep(isNeeded: (expiry: Expiry) => boolean): void {
+    const kept = new Map<string, Expiry>()
+    for (const expiry of this.#heap) {
+      if (!isNeeded(expiry)) continue
+      const name = expiry.key.toString('latin1')
+      const other = kept.get(name)
+      if (!other || expiry.at < other.at) kept.set(name, expiry)
+    }
+    this.#heap = []
+    for (const expiry of kept.values()) this.add(expiry)
   }
 
   dropFirst(): void {

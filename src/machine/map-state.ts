@@ -21,6 +21,8 @@ import { frozen, Table } from './table.ts'
 
 /** Records that one command removes because their time is over: a bound for what it costs. */
 const EXPIRED_MAX = 256
+/** So many looks at keys may be of no use any more, besides as many again as are. */
+const STALE_MAX = 10_000
 /** Bytes of records in a chunk of a snapshot: what is copied at a time. */
 const CHUNK_BYTES = 128 * 1024
 
@@ -35,6 +37,8 @@ export class MapState {
   readonly table = new Table()
   readonly changes: Changes
   readonly #expiries = new Expiries()
+  /** How many records end. */
+  #timed = 0
   readonly #index: KeyIndex | undefined
   /** The highest timestamp of the log: records that end by then are over. */
   logTime = 0
@@ -89,34 +93,62 @@ export class MapState {
 
   /** Puts a record into the table, and notes when it ends. */
   put(pair: Pair, expiry: number): Place {
-    const { size } = this.table
-    const place = this.table.set(pair, expiry)
-    if (this.#index && this.table.size > size) this.#index.add(keyAt(place.bytes, place.at))
-    if (expiry !== NEVER) this.#expiries.add({ at: expiry, key: keyAt(place.bytes, place.at) })
+    const { table } = this
+    const { size } = table
+    const before = expiry === NEVER && this.#timed === 0 ? NEVER : this.#expiryOf(pair)
+    const place = table.set(pair, expiry)
+    if (this.#index && table.size > size) this.#index.add(keyAt(place.bytes, place.at))
+    if (before !== NEVER) this.#timed--
+    if (expiry !== NEVER) {
+      this.#timed++
+      // What was to be looked at earlier will be, and is then put off.
+      if (before === NEVER || before > expiry) this.#lookAt(place, expiry)
+    }
     return place
+  }
+
+  /** When the record of a key ends; never, too, if there is none. */
+  #expiryOf({ bytes, from, keyBytes }: Pair): number {
+    const place = this.table.find(bytes, from, from + keyBytes)
+    return place ? expiryAt(place.bytes, place.at) : NEVER
+  }
+
+  /** A copy of the key: a view would keep the page that it lies in. */
+  #lookAt(place: Place, at: number): void {
+    this.#expiries.add({ at, key: Buffer.from(keyAt(place.bytes, place.at)) })
+    if (this.#expiries.size <= 2 * this.#timed + STALE_MAX) return
+    this.#expiries.keep(({ at, key }) => {
+      const expiry = this.table.expiry(key)
+      return expiry !== undefined && expiry !== NEVER && expiry >= at
+    })
   }
 
   /** Returns true if the key was there and not over. */
   #remove(key: Buffer, offset: number): boolean {
     const last = this.table.find(key)
     if (!last) return false
-    const wasThere = expiryAt(last.bytes, last.at) > this.logTime
+    const expiry = expiryAt(last.bytes, last.at)
+    if (expiry !== NEVER) this.#timed--
     this.table.delete(key)
     this.#index?.remove(key)
     this.changes.add(offset, last, true)
-    return wasThere
+    return expiry > this.logTime
   }
 
-  /** Removes what is over. */
+  /** Removes what is over. What is counted follows from the records, and not from how they came. */
   #expire(offset: number): void {
     for (let removed = 0; removed < EXPIRED_MAX; ) {
       const first = this.#expiries.first
       if (!first || first.at > this.logTime) return
       this.#expiries.dropFirst()
-      // It may have been overwritten since. What is not counted here must not depend on how it came to be here.
-      if (this.table.expiry(first.key) !== first.at) continue
-      this.#remove(first.key, offset)
-      removed++
+      const { at, key } = first
+      const expiry = this.table.expiry(key) ?? NEVER
+      if (expiry === at) {
+        this.#remove(key, offset)
+        removed++
+      } else if (expiry !== NEVER && expiry > at) {
+        this.#expiries.add({ at: expiry, key })
+      }
     }
   }
 }

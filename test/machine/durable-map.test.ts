@@ -121,6 +121,30 @@ describe('a durable map', () => {
     )
   })
 
+  it('renews the time of a key', async () => {
+    const clock = new ManualClock()
+    await withMap(
+      new ForgetfulFiles(),
+      async (map) => {
+        for (let round = 0; round < 10; round++) {
+          await map.set('renewed', round, { ttlMs: 1000 })
+          await map.set('deleted', round, { ttlMs: 1000 })
+          await map.delete('deleted')
+          await clock.advance(900)
+        }
+        await map.set('renewed', 'for a shorter time', { ttlMs: 50 })
+        await clock.advance(40)
+        await map.set('tick', 0)
+        assert.equal(map.get('renewed'), 'for a shorter time')
+        await clock.advance(20)
+        await map.set('tick', 1)
+        assert.equal(map.size, 1)
+      },
+      {},
+      { clock },
+    )
+  })
+
   it('removes many that are over a few at a time, and shows none of them', async () => {
     const clock = new ManualClock()
     await withMap(
