@@ -278,9 +278,16 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
 
   /** Applies what is below `target`. Who reads along is not in the way: each entry is applied by whoever is first. */
   async #catchUp(target: number): Promise<void> {
-    if (this.#core.next >= target) return
-    for await (const entries of this.#log.read({ from: this.#core.next, to: target }).batches()) {
-      for (const entry of entries) this.#apply(entry)
+    while (this.#core.next < target) {
+      const { next } = this.#core
+      try {
+        for await (const entries of this.#log.read({ from: next, to: target }).batches()) {
+          for (const entry of entries) this.#apply(entry)
+        }
+        break
+      } catch (error) {
+        if (!(await this.#beginAgain(error))) throw error
+      }
     }
     // In a log with gaps there may be no entry right below the target.
     if (this.#core.next < target) this.#core.next = target
@@ -288,15 +295,37 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stop
-    try {
-      const reader = this.#log.read({ from: this.#core.next, follow: true, signal })
-      for await (const entries of reader.batches()) {
-        for (const entry of entries) this.#apply(entry)
+    for (;;) {
+      try {
+        const reader = this.#log.read({ from: this.#core.next, follow: true, signal })
+        for await (const entries of reader.batches()) {
+          for (const entry of entries) this.#apply(entry)
+        }
+        this.#fail(new TidemarkError('CLOSED', 'the log of the state machine is closed'))
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        if (await this.#beginAgain(error)) continue
+        this.#fail(error)
+        return
       }
-      this.#fail(new TidemarkError('CLOSED', 'the log of the state machine is closed'))
-    } catch (error) {
-      if (!signal.aborted) this.#fail(error)
     }
+  }
+
+  /**
+   * Where the log was trimmed past a machine that only follows it, the snapshot that allowed it has what is
+   * missing. Returns false if that is not what has happened.
+   */
+  async #beginAgain(error: unknown): Promise<boolean> {
+    if (!(error instanceof TidemarkError) || error.code !== 'TRIMMED') return false
+    const { next } = this.#core
+    const core = await restoreCore(this.#log, this.#settings, new Set()).catch(() => undefined)
+    // Whoever has seen the same meanwhile may have been faster.
+    if (this.#core.next > next) return true
+    if (!core || core.next <= next) return false
+    this.#core = core
+    this.#check = undefined
+    return true
   }
 
   #apply(entry: Entry): void {

@@ -128,6 +128,25 @@ describe('a state machine', () => {
     })
   })
 
+  it('goes on from a snapshot where the writer has trimmed past it', async () => {
+    const files = new ForgetfulFiles()
+    await withBank(files, async (machine, log) => {
+      await machine.execute(deposit('ada', 1))
+      const reading = await Log.open('/log', { mode: 'read', files, pollMs: 300 })
+      const copy = await StateMachine.open(reading, bank)
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 50; i++) await machine.execute(deposit('ada', 1))
+        await machine.snapshot()
+      }
+      await machine.execute(deposit('ada', 1))
+      assert.ok(log.lowWaterMark > 50)
+      assert.equal(await copy.read(({ balances }) => balances.ada), 152)
+      assert.equal(copy.offset, 152)
+      await copy.close()
+      await reading.close()
+    })
+  })
+
   it('passes over entries of other types, and refuses data that is no command', async () => {
     const files = new ForgetfulFiles()
     await withBank(files, async (machine, log) => {
