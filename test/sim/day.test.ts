@@ -3,23 +3,25 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Day } from './day.ts'
 
-const HOURS = 24
+/** The first policy has a whole day, the others a part of it. */
+const HOURS = [24, 9, 9]
 
 it('lives through a day of appends, retention, consumers, backups, crashes and set clocks', async (t) => {
   const policies = new Set<string>()
   const base = Number(process.env.TIDEMARK_SEED ?? 20_261_121)
   for (let seed = base; policies.size < 3 && seed < base + 20; seed++) {
-    const day = new Day({ seed, hours: HOURS })
+    const hours = HOURS[policies.size]!
+    const day = new Day({ seed, hours })
     if (policies.has(day.report.sync)) continue
     policies.add(day.report.sync)
     const report = await day.run()
     t.diagnostic(`seed ${seed}: ${JSON.stringify(report)}`)
-    assert.equal(report.backups, HOURS)
-    // A segment ends every 20 minutes if not sooner, and the first hours are forgotten in the last.
-    assert.ok(report.rolls >= (HOURS - 1) * 3, `${report.rolls} rolls`)
+    assert.equal(report.backups, hours)
+    // A segment ends every 20 minutes if not sooner, and the first hours are forgotten in the last ones.
+    assert.ok(report.rolls >= (hours - 1) * 3, `${report.rolls} rolls`)
     assert.ok(report.forgotten > 0)
-    assert.ok(report.commits > 1000)
-    assert.ok(report.kills > 0 && report.powerLosses > 0)
+    assert.ok(report.commits > 40 * hours)
+    if (hours === 24) assert.ok(report.kills > 0 && report.powerLosses > 0)
     if (report.sync === '"always"') assert.equal(report.lost, 0)
   }
   assert.equal(policies.size, 3)
