@@ -23,7 +23,7 @@ export interface MapOptions<K = string, V = unknown> {
   readonly keys?: Codec<K> | undefined
   /** How values become bytes; JSON by default. */
   readonly values?: Codec<V> | undefined
-  /** Keep the keys in order too, in a B+ tree, for `range`. */
+  /** Keep the keys in order too, in a B+ tree, for `range`: keys that are strings, numbers or bigints. */
   readonly ordered?: boolean | undefined
   /** How many of the last changes a watcher can look back, or be behind; 1,024 by default. */
   readonly history?: number | undefined
@@ -178,7 +178,7 @@ export class DurableMap<K = string, V = unknown> {
   setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Promise<void> {
     return this.#execute(OPERATION.setMany, options, () => {
       const ttlMs = options && checkSetOptions(options)
-      return Array.from(entries, ([key, value]) => this.#change(key, present(value), ttlMs))
+      return pairsOf(entries).map(([key, value]) => this.#change(key, present(value), ttlMs))
     })
   }
 
@@ -302,7 +302,9 @@ export class DurableMap<K = string, V = unknown> {
 
   #change(key: K, value: V | undefined, ttlMs: number | undefined): Change {
     const bytes = value === undefined ? undefined : encoded(this.#values, value, 'a value')
-    return { key: this.#encodeKey(key), value: bytes, ttlMs }
+    const encodedKey = this.#encodeKey(key)
+    this.#ordered()?.check(typeof encodedKey === 'string' ? Buffer.from(encodedKey) : encodedKey)
+    return { key: encodedKey, value: bytes, ttlMs }
   }
 
   #encodeKey(key: K): Uint8Array | string {
@@ -344,6 +346,19 @@ function machineOptions<K, V>(
     state: mapStateCodec(initial),
     ...{ snapshot, trim, sessions, check },
   }
+}
+
+/** A mistake must not pass for nothing to set. */
+function pairsOf<K, V>(entries: Iterable<readonly [K, V]>): (readonly [K, V])[] {
+  if (typeof (entries as Iterable<unknown> | undefined)?.[Symbol.iterator] !== 'function') {
+    throw invalid('setMany takes an iterable of [key, value], such as an array or a Map')
+  }
+  const pairs = [...entries]
+  for (const pair of pairs) {
+    if (Array.isArray(pair) && pair.length === 2) continue
+    throw invalid('setMany takes an iterable of [key, value], and this has something else in it')
+  }
+  return pairs
 }
 
 function present<V>(value: V): V {

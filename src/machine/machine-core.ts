@@ -7,6 +7,7 @@ import type { Context, MachineSettings } from './options.ts'
 import type { Outcome } from './outcome.ts'
 import { PendingEvents } from './pending-events.ts'
 import { Sessions } from './sessions.ts'
+import { UnreadableCommand } from './unreadable.ts'
 
 /** The type of an entry that holds a command; others are not for the machine. */
 const TYPE_COMMAND = 1
@@ -28,8 +29,11 @@ export class MachineCore<S, C, R, E> {
   readonly #settings: MachineSettings<S, C, R, E>
   /** What the command that is being executed has emitted. */
   readonly #emitted: E[] = []
+  #isApplying = false
   readonly #emit = (event: E): void => {
-    this.#emitted.push(event)
+    if (this.#isApplying) this.#emitted.push(event)
+    // An event belongs to one command; this one is over.
+    else throw new TidemarkError('INVALID_ARGUMENT', 'emit was called after apply had returned')
   }
 
   constructor(settings: MachineSettings<S, C, R, E>, state: S, next: number) {
@@ -77,18 +81,32 @@ export class MachineCore<S, C, R, E> {
   }
 
   #execute({ offset, timestamp, term }: Entry, body: Buffer): Outcome<R> {
+    const command = this.#decode(body, offset)
     const emitted = this.#emitted
     const context: Context<E> = { offset, timestamp, term, logTime: this.logTime, emit: this.#emit }
+    this.#isApplying = true
     try {
-      const command = this.#settings.commands.decode(body)
       const result = this.#settings.apply(this.state, command, context)
       refusePromise(result)
       for (let i = 0; i < emitted.length; i++) this.events.add(offset, i, emitted[i]!)
       return { ok: true, result }
     } catch (error) {
+      if (error instanceof UnreadableCommand) throw error
       return { ok: false, error }
     } finally {
+      this.#isApplying = false
       if (emitted.length > 0) emitted.length = 0
+    }
+  }
+
+  #decode(body: Buffer, offset: number): C {
+    try {
+      return this.#settings.commands.decode(body)
+    } catch (error) {
+      throw new UnreadableCommand(
+        `the codec cannot decode the command at offset ${offset}: the log may be another machine's`,
+        error,
+      )
     }
   }
 
@@ -116,6 +134,8 @@ export class MachineCore<S, C, R, E> {
 /** A command has one outcome, at one moment. */
 function refusePromise(result: unknown): void {
   if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return
+  // Nobody waits for it, so nobody would hear of its failure.
+  Promise.resolve(result).catch(() => {})
   throw new TidemarkError(
     'INVALID_ARGUMENT',
     'apply returned a promise; it must do its work at once, and wait for nothing',

@@ -1,5 +1,6 @@
-import { getU16, getU32, getU48, setU16, setU32, setU48, TidemarkError } from '../base/index.ts'
+import { getU16, getU32, getU48, setU16, setU32, setU48 } from '../base/index.ts'
 import type { Pair } from './record.ts'
+import { UnreadableCommand } from './unreadable.ts'
 
 // What a durable map puts into its log: an operation, then its changes. Each change is 13 bytes (flags, 6 of
 // time to live, 2 of key length, 4 of value length), the key and the value. docs/format.md is its page.
@@ -112,6 +113,6 @@ function changeAt(bytes: Buffer, at: number): ChangeView {
   return { bytes, from, keyBytes, valueBytes, hasValue, ttlMs }
 }
 
-function notACommand(problem: string): TidemarkError {
-  return new TidemarkError('CORRUPT', `this is no command of a durable map: ${problem}`)
+function notACommand(problem: string): UnreadableCommand {
+  return new UnreadableCommand(`this is no command of a durable map: ${problem}`)
 }

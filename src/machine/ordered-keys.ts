@@ -1,5 +1,6 @@
 import { TidemarkError } from '../base/index.ts'
 import type { KeyIndex } from './map-state.ts'
+import { UnreadableCommand } from './unreadable.ts'
 
 /** What is used of the tree. */
 interface Tree<K> {
@@ -49,7 +50,22 @@ export class OrderedKeys<K> implements KeyIndex {
     return () => new OrderedKeys(new BTree(), decode)
   }
 
+  /** Throws INVALID_ARGUMENT if a key has no place in the order: `<` says nothing of it. */
+  check(bytes: Uint8Array): void {
+    const key = this.#decode(Buffer.from(bytes))
+    const kind = typeof key
+    if (kind === 'string' || kind === 'bigint' || (kind === 'number' && !Number.isNaN(key))) return
+    const message = `an ordered map takes keys that are strings, numbers or bigints, not ${kind}`
+    throw new TidemarkError('INVALID_ARGUMENT', message)
+  }
+
+  /** The key was checked when it was set; another codec, or a map that was not ordered, may have let it in. */
   add(key: Buffer): void {
+    try {
+      this.check(key)
+    } catch (error) {
+      throw new UnreadableCommand('a key of the map has no place in its order', error)
+    }
     this.#tree.set(this.#decode(key), undefined)
   }
 

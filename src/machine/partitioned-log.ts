@@ -115,7 +115,7 @@ export class PartitionedLog<T = Buffer, I = InputOf<T>> {
 
   /** The log of a partition, by its number. Throws INVALID_ARGUMENT if there is no such partition. */
   partition(index: number): Log<T, I> {
-    const log = this.partitions[index]
+    const log = Number.isInteger(index) ? this.partitions[index] : undefined
     if (log) return log
     throw new TidemarkError(
       'INVALID_ARGUMENT',

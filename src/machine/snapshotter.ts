@@ -91,9 +91,16 @@ export class Snapshotter<S, C, R, E> {
     // Only now: invariant: what the log forgets is in a snapshot that is on the disk, and in one before it.
     const needed = await dropOldSnapshots(this.#log, this.#damaged)
     const { trim } = this.#settings
-    const allowed = typeof trim === 'function' ? trim() : Number.POSITIVE_INFINITY
+    const allowed = typeof trim === 'function' ? checkTrim(trim()) : Number.POSITIVE_INFINITY
     const before = Math.min(needed, allowed, this.#replayFrom())
     if (trim !== false && before > this.#log.lowWaterMark) await this.#log.trim(before)
     return offset
   }
+}
+
+/** What a function says may be trimmed. */
+function checkTrim(offset: unknown): number {
+  if (Number.isSafeInteger(offset) && (offset as number) >= 0) return offset as number
+  Promise.resolve(offset).catch(() => {})
+  throw new TidemarkError('INVALID_ARGUMENT', `trim must return an offset, not a ${typeof offset}`)
 }

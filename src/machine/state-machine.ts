@@ -55,7 +55,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   #failure: unknown
   #isClosed = false
   /** Who waits for the next entry that is applied. */
-  #onApplied: (() => void)[] = []
+  readonly #onApplied = new Set<() => void>()
 
   private constructor(
     log: MachineLog,
@@ -70,7 +70,10 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     this.#snapshots = new Snapshotter(
       log,
       settings,
-      () => this.#core,
+      () => {
+        this.#checkSound()
+        return this.#core
+      },
       () => this.#check?.next ?? Number.POSITIVE_INFINITY,
       damaged,
     )
@@ -138,7 +141,8 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
    */
   execute(command: C, options?: ExecuteOptions): Promise<R> {
     return new Promise((resolve, reject) => {
-      const body = this.#settings.commands.encode(command)
+      this.#checkOpen()
+      const body = checkBody(this.#settings.commands.encode(command))
       const asked = options === undefined ? undefined : checkRequest(options)
       if (!asked) {
         this.#append(encodePlain(body), resolve, reject)
@@ -218,7 +222,8 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   }
 
   /** Notes in the log that an event was delivered, and with it all before it. */
-  async delivered({ offset, index }: Pick<MachineEvent<E>, 'offset' | 'index'>): Promise<void> {
+  async delivered(event: Pick<MachineEvent<E>, 'offset' | 'index'>): Promise<void> {
+    const { offset, index } = event ?? {}
     checkCount(offset, 'offset', 0, REQUEST_MAX)
     checkCount(index, 'index', 0, REQUEST_MAX)
     await new Promise((resolve, reject) => {
@@ -232,7 +237,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
       this.#isClosed = true
       await this.#outcomes.idle()
       this.#stop.abort()
-      for (const wake of this.#onApplied.splice(0)) wake()
+      for (const wake of this.#onApplied) wake()
     }
     await this.#following
     await this.#snapshots.idle()
@@ -244,8 +249,13 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     await this.close()
   }
 
-  #checkOpen(): void {
+  /** Throws what the machine has failed with. */
+  #checkSound(): void {
     if (this.#failure !== undefined) throw this.#failure
+  }
+
+  #checkOpen(): void {
+    this.#checkSound()
     if (this.#isClosed) throw new TidemarkError('CLOSED', 'the state machine is closed')
   }
 
@@ -289,6 +299,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
         if (!(await this.#beginAgain(error))) throw error
       }
     }
+    this.#checkSound()
     // In a log with gaps there may be no entry right below the target.
     if (this.#core.next < target) this.#core.next = target
   }
@@ -339,7 +350,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     }
     this.#outcomes.applied(entry.offset, outcome)
     this.#snapshots.applied(entry.data.length)
-    if (this.#onApplied.length > 0) for (const wake of this.#onApplied.splice(0)) wake()
+    if (this.#onApplied.size > 0) for (const wake of this.#onApplied) wake()
     if (this.#check?.note(entry.offset, outcome)) this.#compare()
   }
 
@@ -364,7 +375,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     if (this.#failure !== undefined || this.#stop.signal.aborted) return
     this.#failure = error
     this.#outcomes.fail(error)
-    for (const wake of this.#onApplied.splice(0)) wake()
+    for (const wake of this.#onApplied) wake()
   }
 
   /**
@@ -378,12 +389,21 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     return new Promise((resolve) => {
       const wake = () => {
         signal?.removeEventListener('abort', wake)
+        this.#onApplied.delete(wake)
         resolve()
       }
       signal?.addEventListener('abort', wake, { once: true })
-      this.#onApplied.push(wake)
+      this.#onApplied.add(wake)
     })
   }
+}
+
+function checkBody(body: unknown): Uint8Array | string {
+  if (typeof body === 'string' || body instanceof Uint8Array) return body
+  throw new TidemarkError(
+    'INVALID_ARGUMENT',
+    `the codec of commands must give a Uint8Array or a string, not ${typeof body}: this is no command`,
+  )
 }
 
 /** The session and the request of a call, if it has them. Throws INVALID_ARGUMENT. */
@@ -403,6 +423,6 @@ function sessionOffset(session: unknown): number {
   }
   throw new TidemarkError(
     'INVALID_ARGUMENT',
-    `session must be an id from openSession, not ${JSON.stringify(session)}`,
+    `session must be an id from openSession, not ${typeof session === 'string' ? JSON.stringify(session) : typeof session}`,
   )
 }
