@@ -115,7 +115,7 @@ describe('tidemark kv', () => {
     }`
     const url = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`
     const loader = `import { register } from 'node:module'; register(${JSON.stringify(url(hook))})`
-    for (const nodeOptions of ['', `--import ${url(loader)}`]) {
+    for (const nodeOptions of ['', `--disable-warning=DEP0205 --import ${url(loader)}`]) {
       const env = { ...process.env, NODE_OPTIONS: nodeOptions }
       const listed = async (...options: string[]) => {
         const run = await new Tidemark(['kv', folder, 'list', ...options], { env }).result()

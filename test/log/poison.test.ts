@@ -59,10 +59,8 @@ describe('a sync that fails', () => {
     await log.append('safe')
     failOn(files, 'datasync', '.store', 'EIO', 1)
     const appends = [log.append('a'), log.appendBatch(['b', 'c']), log.append('d')]
-    for (const append of appends) {
-      const error = await assertCode('POISONED', append)
-      assert.equal(errnoOf(error.cause), 'EIO')
-    }
+    const errors = await Promise.all(appends.map((append) => assertCode('POISONED', append)))
+    for (const error of errors) assert.equal(errnoOf(error.cause), 'EIO')
     await assertPoisoned(log, ['safe'])
     await assertRecovers(files, log, ['safe'])
   })
@@ -77,8 +75,9 @@ describe('a sync that fails', () => {
     await gate.reached()
     const behind = [log.append('b'), log.flush(), log.trim(1), log.appendBatch(['c', 'd'])]
     failOn(files, 'datasync', '.store', 'EIO', 1)
+    const all = [first, ...behind].map((each) => assertCode('POISONED', each))
     gate.open()
-    for (const each of [first, ...behind]) await assertCode('POISONED', each)
+    await Promise.all(all)
     assert.equal(log.lowWaterMark, 0)
     await assertPoisoned(log, ['safe'])
     await assertRecovers(files, log, ['safe'])
