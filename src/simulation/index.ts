@@ -1,3 +1,6 @@
 export * from './crash-images.ts'
+export * from './draws.ts'
 export * from './forgetful-files.ts'
 export * from './manual-clock.ts'
+export * from './simulated-clock.ts'
+export * from './simulated-time.ts'

@@ -1,14 +1,12 @@
-import { TidemarkError } from '../base/index.ts'
 import { afterMicrotasks, type Cancel, type Clock } from '../io/index.ts'
+import { requireFinite, requireNotNegative } from './arguments.ts'
+import { START_MS, settledEntirely } from './simulated-time.ts'
 
 interface Timer {
   /** On the monotonic clock, in ms. */
   readonly due: number
   readonly fire: () => void
 }
-
-/** 2026-01-01T00:00:00Z, for tests that do not care. */
-const START_MS = 1_767_225_600_000
 
 /**
  * A clock that stands still until it is told to move. Timers fire only within {@link advance}, each at
@@ -63,7 +61,7 @@ export class ManualClock implements Clock {
    * Calls made while one is under way follow it. A timer must not wait for a call of its own.
    */
   async advance(ms: number): Promise<void> {
-    if (requireFinite(ms, 'ms') < 0) throw invalid(`ms must not be negative, but is ${ms}`)
+    requireNotNegative(ms, 'ms')
     const done = this.#advancing.then(() => this.#advanceTo(this.#elapsedMs + ms))
     this.#advancing = done.catch(() => {})
     await done
@@ -92,23 +90,4 @@ export class ManualClock implements Clock {
     }
     return next
   }
-}
-
-/**
- * Resolves when neither microtasks nor ticks are left, however long a chain of them is: stronger than
- * `settled`, so that simulated files, which take a few turns for each operation, come to rest.
- */
-function settledEntirely(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
-}
-
-function requireFinite(value: number, name: string): number {
-  if (!Number.isFinite(value)) throw invalid(`${name} must be a finite number, but is ${value}`)
-  return value
-}
-
-function invalid(message: string): TidemarkError {
-  return new TidemarkError('INVALID_ARGUMENT', message)
 }
