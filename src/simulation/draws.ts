@@ -4,8 +4,9 @@ import { invalid, requireNotNegative } from './arguments.ts'
 const WORD = 2 ** 32
 
 /**
- * What a simulation draws from a source of randomness. How many words a draw takes depends on its kind alone, never
- * on what comes out or on its bounds: so two runs that differ in a probability differ in nothing else at first.
+ * What a simulation draws from a source of randomness. How many words a draw takes depends on its kind alone (and for
+ * a shuffle on the length of the list), never on what comes out or on its bounds: so a run in which one probability
+ * differs draws everything else from the same words.
  */
 export class Draws implements Random {
   readonly #random: Random

@@ -51,7 +51,7 @@ export function cutButOne(id: number, via: number, members: readonly number[]): 
   const known = new Set(members)
   if (!known.has(id) || !known.has(via)) throw invalid(`${id} and ${via} must both be members`)
   return (from, to) => {
-    if (from === id) return to !== via && known.has(to)
+    if (from === id) return to !== id && to !== via && known.has(to)
     return to === id && from !== via && known.has(from)
   }
 }
