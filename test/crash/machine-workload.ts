@@ -360,6 +360,8 @@ export class MachineWorkload {
 
   /** Time goes on; now and then somebody sets the clock back. */
   async #advance(): Promise<void> {
+    // What was sent is appended first: with the time that it was sent at, which the model has taken.
+    await this.#clock.settled()
     if (this.#choices.below(8) === 0) this.#clock.jump(-this.#choices.below(100))
     await this.#clock.advance(1 + this.#choices.below(30))
   }
