@@ -26,11 +26,13 @@ export function* cutFrom(w: WriterState, from: number): Steps {
       `cannot cut at offset ${from}: it must be from the high-water mark ${w.highWaterMark} to the end ${w.active.endOffset}`,
     )
   }
-  if (w.damage.length > 0) {
+  // Damage behind the cut goes with it; nothing says what lies between other damage and the cut.
+  const damaged = w.damage.find(({ offset }) => offset < from)
+  if (damaged) {
     throw new TidemarkError(
       'CORRUPT',
-      `cannot cut the log ${w.folder}, because offset ${w.damage[0]!.offset} is damaged: repair it first`,
-      { offset: w.damage[0]!.offset },
+      `cannot cut the log ${w.folder} at offset ${from}, because offset ${damaged.offset} is damaged: repair it first`,
+      { offset: damaged.offset },
     )
   }
   if (from === w.active.endOffset) return
@@ -44,6 +46,7 @@ export function* cutFrom(w: WriterState, from: number): Steps {
   const kept = w.segments.slice(0, from === hurt.base ? at : at + 1)
   const dead = w.segments.slice(kept.length, -1)
   w.segments = [...kept, w.active]
+  w.damage = []
   const last = kept.at(-1)
   if (last) {
     last.endWhere(w.active.header)

@@ -38,14 +38,14 @@ interface Damaged {
 }
 
 /** A replica whose process died with all entries synced and the marks written, not yet damaged. */
-async function killedReplica(): Promise<Damaged> {
+async function killedReplica(committed = 12): Promise<Damaged> {
   const files = newFiles()
   const clock = new ManualClock()
   const log = await openReplica(files, { ...ONE_SEGMENT, clock })
   await appendTexts(log, TEXTS.slice(0, 5))
   await log.replica.append(TEXTS.slice(5, 8).map((text) => entryOf(text)))
   for (const text of TEXTS.slice(8)) await appendTexts(log, [text])
-  log.replica.commit(12)
+  log.replica.commit(committed)
   await clock.advance(5)
   const left = cloneAll(files)
   const peer = cloneAll(files)
@@ -319,6 +319,27 @@ describe('replaceDamaged', () => {
     await heal(log, damaged.peer)
     await assertCode('INVALID_ARGUMENT', () => log.replica.replaceDamaged(range!, [entry!]))
     await log.close()
+  })
+
+  it('is cut off with what it lies in, but not left below a cut', async () => {
+    const damaged = await killedReplica(3)
+    damageAt(damaged, [4, 9])
+    const log = await openReplica(damaged.files, ONE_SEGMENT)
+    const error = await assertCode('CORRUPT', log.replica.truncateAfter(8))
+    assert.equal(error.details.offset, 4)
+    assert.deepEqual(rangesOf(log), [
+      [4, 5],
+      [9, 10],
+    ])
+    await log.replica.truncateAfter(4)
+    assert.deepEqual(rangesOf(log), [])
+    await appendTexts(log, ['goes on'], 2)
+    log.replica.commit(5)
+    await log.close()
+    await usingReplica(damaged.files, ONE_SEGMENT, async (again) => {
+      assert.deepEqual(rangesOf(again), [])
+      assert.deepEqual(await textsOf(again), [...TEXTS.slice(0, 4), 'goes on'])
+    })
   })
 
   it('that fails on the disk leaves the range damaged, to be replaced later', async () => {
