@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 // What programs that use Tidemark need for tests of their own: a file system that forgets, a clock that
 // stands still, time and a network for many members in one process, and the contract that every log keeps.
+// stands still, judges of what clients have seen, and the contract that every log keeps.
 
 export {
   type Cancel,
@@ -24,6 +25,11 @@ export {
   Draws,
   drawCut,
   drawNetwork,
+  checkLinearizable,
+  cloneAll,
+  crashImage,
+  describeLinearization,
+  EMPTY_LOG_HASH,
   errnoError,
   extremeImages,
   FAULTLESS_NETWORK,
@@ -33,6 +39,18 @@ export {
   type FileOpKind,
   ForgetfulFiles,
   type ForgetfulOptions,
+  type HistoryOperation,
+  type KeyValueInput,
+  type KeyValueOutput,
+  keyValueModel,
+  type LinearizabilityModel,
+  type LinearizabilityOptions,
+  type LinearizabilityReport,
+  type Linearization,
+  type LogInput,
+  type LogModelState,
+  type LogOutput,
+  logModel,
   ManualClock,
   type MemberClockOptions,
   memberClock,
@@ -47,6 +65,7 @@ export {
   SimulatedNetwork,
   SimulatedTime,
   type StormyNetwork,
+  rollingHash,
 } from '../simulation/index.ts'
 export type {
   ContractLog,
