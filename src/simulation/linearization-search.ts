@@ -176,10 +176,15 @@ export class LinearizationSearch<State, Input, Output> {
     return operation
   }
 
-  /** The longest order so far, the one that is reached now included. */
+  /**
+   * The longest order so far, the one that is reached now included: first by what has returned, then the
+   * one with fewer open operations, which did not help.
+   */
   #longerOne(): Reached {
-    const { returned = -1 } = this.#longest ?? {}
-    return this.#longest && returned >= this.#returned ? this.#longest : this.#reached()
+    const longest = this.#longest
+    if (longest === undefined || longest.returned < this.#returned) return this.#reached()
+    if (longest.returned > this.#returned) return longest
+    return longest.order.length > this.#stack.length ? this.#reached() : longest
   }
 
   #reached(): Reached {
