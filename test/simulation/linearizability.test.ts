@@ -348,8 +348,8 @@ describe('checkLinearizable rejects', () => {
 
 const CASES = 4000
 const OPERATIONS_MAX = 6
-const MOMENTS = 16
-const SPREAD = 4
+const MOMENTS = 20
+const SPREAD = 3
 
 interface Case<State, Input, Output> {
   readonly call: number
@@ -450,7 +450,7 @@ describe('checkLinearizable agrees with the definition', () => {
         assert.equal(faultOfOrder(generic, history, partitions[0]!.order), undefined, text)
       }
     }
-    assert(counts.linearizable > CASES / 8 && counts.not > CASES / 8, JSON.stringify(counts))
+    assert(counts.linearizable > CASES / 20 && counts.not > CASES / 20, JSON.stringify(counts))
     return `TIDEMARK_SEED=${SEED}: ${JSON.stringify(counts)}`
   }
 
