@@ -147,6 +147,12 @@ describe('checkLinearizable with keys and values refuses', () => {
       cas([2, NEVER], 'b', 'c'),
       get([3, 4], 'c'),
     ],
+    'an unknown swap that would have to come before what returned before its call': [
+      set([0, NEVER], 'a'),
+      cas([1, 2], null, 'q', false),
+      cas([2.5, NEVER], null, 'b'),
+      get([3, 4], 'b'),
+    ],
     'two readers that see two orders': [
       set([0, 10], 'a'),
       set([0, 10], 'b'),
@@ -193,6 +199,7 @@ describe('checkLinearizable with a log', () => {
   it('refuses lost entries, gaps, offsets given twice, stale reads and other contents', () => {
     assert.equal(verdict([append([0, 1], 'a', 0), read([2, 3])]), 'not')
     assert.equal(verdict([append([0, 1], 'a', 1)]), 'not')
+    assert.equal(verdict([{ ...read([0, 1]), output: { end: 1, hash: '' } }]), 'not')
     assert.equal(verdict([append([0, 9], 'a', 0), append([0, 9], 'b', 0)]), 'not')
     assert.equal(verdict([append([0, 1], 'a', 0), read([2, 3], 'b')]), 'not')
     assert.equal(

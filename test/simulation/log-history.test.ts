@@ -128,6 +128,12 @@ describe('checkLogHistory accepts', () => {
       reads: [read([2, 3], '0a', FINAL)],
     },
     {
+      name: 'a batch of which the begin was trimmed',
+      appends: [not('unknown', [0, 1], 'a b')],
+      reads: [read([2, 3], '1b', { ...FINAL, from: 1 })],
+      options: WHOLE,
+    },
+    {
       name: 'a batch of which the end is not committed yet',
       appends: [not('unknown', [0, 1], 'a b')],
       reads: [read([2, 3], '0a', { final: true, highWaterMark: 1 })],
@@ -288,6 +294,12 @@ describe('checkLogHistory finds by exactly one rule', () => {
       name: 'a batch that reaches in front of what was acknowledged long ago',
       appends: [ok([0, 1], 'a', 5), ok([2, 3], 'b', 6), not('unknown', [4, 5], 'x y')],
       reads: [read([6, 7], '4y 5a 6b 7x')],
+    },
+    {
+      rule: 'real-time',
+      name: 'a batch that begins in front of what was acknowledged long ago',
+      appends: [ok([0, 1], 'a', 5), ok([2, 3], 'b', 6), not('unknown', [4, 5], 'x y')],
+      reads: [read([6, 7], '4x 5a 6b 7y')],
     },
     {
       rule: 'stale',
