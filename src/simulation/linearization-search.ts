@@ -11,7 +11,6 @@ export interface Found<Input, Output> extends Omit<Linearization<Input, Output>,
 interface Placement<State> {
   readonly operation: number
   readonly before: State
-  readonly deadline: number
 }
 
 /** An order that was reached, and how many of the operations in it have returned. */
@@ -56,7 +55,10 @@ export class LinearizationSearch<State, Input, Output> {
   /** How many of the operations placed have returned, and how many of all. */
   #returned = 0
   #returnedMax = 0
-  /** The rank of the return that the walk has met: open calls after it cannot come next. */
+  /**
+   * The rank of the return that the walk has met: open calls after it cannot come next. It stays right when
+   * an open operation is taken back, because none of the returns were taken out with it.
+   */
   #deadline = 0
   #longest: Reached | undefined
 
@@ -150,7 +152,7 @@ export class LinearizationSearch<State, Input, Output> {
       this.#placed.toggle(operation)
       return false
     }
-    this.#stack.push({ operation, before, deadline: this.#deadline })
+    this.#stack.push({ operation, before })
     this.#state = after
     this.#nodes.takeOut(HEADS + operation)
     if (!isOpen) {
@@ -164,7 +166,7 @@ export class LinearizationSearch<State, Input, Output> {
   #takeBack(): number | undefined {
     const placement = this.#stack.pop()
     if (placement === undefined) return undefined
-    const { operation, before, deadline } = placement
+    const { operation, before } = placement
     if (!this.#isOpen(operation)) {
       this.#nodes.putBack(this.#returnOf(operation))
       this.#returned -= 1
@@ -172,7 +174,6 @@ export class LinearizationSearch<State, Input, Output> {
     this.#nodes.putBack(HEADS + operation)
     this.#placed.toggle(operation)
     this.#state = before
-    this.#deadline = deadline
     return operation
   }
 

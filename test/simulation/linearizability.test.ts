@@ -310,6 +310,13 @@ describe('the report of checkLinearizable', () => {
     assert(steps < 20_000, `${steps} steps`)
   })
 
+  it('leaves out unknown operations that change nothing', () => {
+    const unknown = Array.from({ length: 25 }, () => cas([0, NEVER], 'x', 'y'))
+    const history = [...unknown, get([1, 2], 'no')]
+    const { verdict, steps } = checkLinearizable(keyValueModel, history)
+    assert.deepEqual([verdict, steps], ['not', history.length])
+  })
+
   it('needs no more than the memo for operations that all run at once', () => {
     const history = [
       ...Array.from({ length: 14 }, () => set([0, 100], 'same')),

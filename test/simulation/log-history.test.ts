@@ -235,7 +235,7 @@ describe('checkLogHistory finds by exactly one rule', () => {
       rule: 'acknowledged',
       name: 'an acknowledgement of fewer offsets than values',
       appends: [ok([0, 1], 'a b', 0, 0)],
-      reads: [],
+      reads: [read([2, 3], '0a 5b')],
     },
     {
       rule: 'acknowledged',
