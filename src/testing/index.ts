@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 // What programs that use Tidemark need for tests of their own: a file system that forgets, a clock that
-// stands still, time and a network for many members in one process, and the contract that every log keeps.
-// stands still, judges of what clients have seen, and the contract that every log keeps.
+// stands still, time and a network for many members in one process, judges of what clients have seen, and
+// the contract that every log keeps.
 
 export {
   type Cancel,
@@ -17,19 +17,17 @@ export {
 export {
   type CrashImage,
   type Cut,
+  checkLinearizable,
+  checkLogHistory,
   cloneAll,
   crashImage,
   cutBetween,
   cutButOne,
   cutButRing,
   Draws,
+  describeLinearization,
   drawCut,
   drawNetwork,
-  checkLinearizable,
-  checkLogHistory,
-  cloneAll,
-  crashImage,
-  describeLinearization,
   EMPTY_LOG_HASH,
   errnoError,
   extremeImages,
@@ -68,11 +66,11 @@ export {
   PARTITION_SHAPES,
   type PartitionShape,
   type Receive,
+  rollingHash,
   type SimulatedClock,
   SimulatedNetwork,
   SimulatedTime,
   type StormyNetwork,
-  rollingHash,
 } from '../simulation/index.ts'
 export type {
   ContractLog,
