@@ -13,6 +13,7 @@ import {
   sizeViolations,
   typeViolations,
   unfinishedViolations,
+  waitingViolations,
 } from './tidy/rules.ts'
 import { ROOT, readTexts, readTree, treeOf, type Violation } from './tidy/source-tree.ts'
 
@@ -52,6 +53,8 @@ describe('the code', () => {
   it('keeps its layers', () => none(layerViolations(source)))
 
   it('reads clocks and chance through their ports', () => none(purityViolations(source)))
+
+  it('never waits in the core of the quorum', () => none(waitingViolations(source)))
 
   it('has no cycles', () => none(cycleViolations(source)))
 
@@ -142,6 +145,23 @@ describe('the checks themselves find', () => {
       none(purityViolations(treeOf({ 'src/io/a.ts': line })))
     }
     none(purityViolations(treeOf({ 'src/log/a.ts': 'new Date(5); clock.now(); // setTimeout()' })))
+  })
+
+  it('a core that waits', () => {
+    const path = 'src/quorum/core/a.ts'
+    for (const line of [
+      'async function f() {}',
+      'const f = async () => {}',
+      'const p: Promise<void> = q',
+      'await q',
+    ]) {
+      finds(waitingViolations(treeOf({ [path]: `\n${line}` })), [`${path}:2`])
+      none(waitingViolations(treeOf({ 'src/quorum/a.ts': line })))
+    }
+    finds(
+      layerViolations(treeOf({ [path]: "import '../../log/index.ts'", 'src/log/index.ts': '' })),
+      [`${path}:1`],
+    )
   })
 
   it('cycles, of types too when they leave a layer', () => {

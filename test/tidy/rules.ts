@@ -18,6 +18,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   io: { uses: ['base'], modules: undefined, isPure: false },
   log: { uses: ['base', 'io'], modules: ['node:path'], isPure: true },
   machine: { uses: ['base', 'log'], modules: ['node:path'], isPure: true },
+  'quorum/core': { uses: ['base'], modules: [], isPure: true },
+  quorum: {
+    uses: ['base', 'io', 'log', 'machine', 'quorum/core'],
+    modules: ['node:path'],
+    isPure: true,
+  },
   simulation: { uses: ['base', 'io'], modules: ['node:crypto', 'node:path'], isPure: false },
   testing: {
     uses: ['base', 'io', 'log', 'simulation'],
@@ -48,8 +54,9 @@ export const FUNCTION_LINES_MAX = 70
 
 /** The layer of a file below src; undefined for those at its root, which are the public face. */
 export function layerOf(path: string): string | undefined {
-  const [top, layer, ...rest] = path.split('/')
-  return top === 'src' && rest.length > 0 ? layer : undefined
+  const [top, layer, part, ...rest] = path.split('/')
+  if (top !== 'src' || part === undefined) return undefined
+  return rest.length > 0 && `${layer}/${part}` in LAYERS ? `${layer}/${part}` : layer
 }
 
 /** Imports point down only, and into another layer only through its `index.ts`. */
@@ -117,6 +124,22 @@ export function purityViolations(tree: SourceTree): Violation[] {
     walk(ast, (node) => {
       const problem = impureUse(node, ast)
       if (problem) found.push({ path, line: lineOf(ast, node), problem })
+    })
+  }
+  return found
+}
+
+/** What the core of the quorum must not have: between two steps of it nothing may happen inside. */
+export function waitingViolations(tree: SourceTree): Violation[] {
+  const found: Violation[] = []
+  for (const { path, ast } of tree.values()) {
+    if (layerOf(path) !== 'quorum/core') continue
+    walk(ast, (node) => {
+      const waits =
+        ts.isAwaitExpression(node) ||
+        node.kind === ts.SyntaxKind.AsyncKeyword ||
+        (ts.isIdentifier(node) && node.text === 'Promise')
+      if (waits) found.push({ path, line: lineOf(ast, node), problem: 'the core never waits' })
     })
   }
   return found

@@ -1,0 +1,6 @@
+export * from './core.ts'
+export * from './interface.ts'
+export type { Persist } from './io-queue.ts'
+export { type HardState, type Hole, LATER, type LogView, type StoredLog } from './log-view.ts'
+export * from './members.ts'
+export * from './messages.ts'

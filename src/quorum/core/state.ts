@@ -1,0 +1,264 @@
+import { invariant } from '../../base/index.ts'
+import { Configurations } from './configurations.ts'
+import { CoreLog } from './core-log.ts'
+import type { CoreSettings, CoreStart, Done, Output, Refusal, Role } from './interface.ts'
+import { IoQueue, type Persist } from './io-queue.ts'
+import type { Leading } from './leading.ts'
+import type { HardState, Hole } from './log-view.ts'
+import type { Mending } from './mending.ts'
+import {
+  type Batch,
+  type Envelope,
+  type Message,
+  NOBODY,
+  type Point,
+  type ReplicaId,
+  reaches,
+} from './messages.ts'
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Messages that say that something is durable here: they wait for the disk. */
+const WAITS_FOR_DISK: ReadonlySet<Message['kind']> = new Set([
+  'append-reply',
+  'pre-vote-reply',
+  'vote-reply',
+])
+
+/**
+ * Everything that a replica knows and may change within a step, and what the step has found to do so far.
+ */
+export class CoreState {
+  readonly settings: CoreSettings
+  readonly log: CoreLog
+  readonly configurations: Configurations
+  readonly io = new IoQueue()
+
+  /** Never decreases. */
+  term: number
+  /** Invariant: set at most once in a term. */
+  vote: ReplicaId
+  /** See {@link HardState.promised}. Invariant: log.last does not reach it while it is set. */
+  promised: Point | undefined
+  role: Role = 'follower'
+  /** Whom this replica follows in this term. Invariant: one leader for a term. */
+  leader: ReplicaId = NOBODY
+  /** Ticks since this replica heard of a leader, voted, or stood for election; as a leader, since it last counted. */
+  elapsed = 0
+  /** Invariant: from electionTicks to twice that, drawn anew with each change of role. */
+  patience = 0
+  /** Who has answered in the election under way. */
+  votes = new Map<ReplicaId, boolean>()
+  /** What only a leader has. Invariant: there exactly while role is leader. */
+  leading: Leading | undefined
+  /** The repair of the first hole. Invariant: only while there is a hole. */
+  mending: Mending | undefined
+  /** Reads that were passed on to the leader. */
+  readonly asked = new Set<number>()
+  /** The disk has failed. Nothing is said any more. */
+  hasFailed = false
+  /** What the disk will have once all work at it is done; and what it has. */
+  #hardIsDirty = false
+  durableTerm: number
+  #work: Mutable<Persist> | undefined
+  #filled: Hole | undefined
+  #messages: Envelope[] = []
+  #shown: number
+  #done: Done[] = []
+  #reads: { id: number; mark: number }[] = []
+  #refused: { id: number; why: Refusal }[] = []
+
+  constructor(settings: CoreSettings, { hard, log, view }: CoreStart) {
+    this.settings = settings
+    this.term = hard.term
+    this.durableTerm = hard.term
+    this.vote = hard.vote
+    this.log = new CoreLog(view, log)
+    this.configurations = new Configurations(hard.configurations, this.log)
+    this.#shown = log.commit
+    this.promised = this.#promise(hard, log)
+    invariant(hard.term >= log.last.term, `term ${hard.term} is not below that of the log`)
+  }
+
+  get id(): ReplicaId {
+    return this.settings.id
+  }
+
+  /** What this replica's log reached when it was whole, so far as anyone was told: its word in an election. */
+  get claim(): Point {
+    return this.promised ?? this.log.last
+  }
+
+  /** True if nothing that this replica once had synced is missing. */
+  get isWhole(): boolean {
+    return this.log.isWhole && this.promised === undefined
+  }
+
+  /** True if this step already fills a hole: another one waits for the next. */
+  get isFilling(): boolean {
+    return this.#filled !== undefined
+  }
+
+  send(to: ReplicaId, message: Message): void {
+    invariant(to !== this.id && to !== NOBODY, `nothing is sent to ${to}`)
+    this.#messages.push({ to, message })
+  }
+
+  refuse(id: number, why: Refusal): void {
+    this.#refused.push({ id, why })
+  }
+
+  finish(done: Done): void {
+    this.#done.push(done)
+  }
+
+  answerRead(id: number, mark: number): void {
+    this.#reads.push({ id, mark })
+  }
+
+  /** Enters a term, with no vote in it yet. */
+  enterTerm(term: number, vote: ReplicaId): void {
+    invariant(term > this.term, `term ${term} follows ${this.term}`)
+    this.term = term
+    this.vote = vote
+    this.#hardIsDirty = true
+  }
+
+  voteFor(id: ReplicaId): void {
+    invariant(this.vote === NOBODY || this.vote === id, `one vote in term ${this.term}`)
+    this.#hardIsDirty ||= this.vote !== id
+    this.vote = id
+  }
+
+  /**
+   * Where the log had reached, if it does not any more. Of what damage took from its end the term is not
+   * known, but it was not above the term of the replica.
+   */
+  #promise({ promised, term }: HardState, { last, lostEnd }: CoreStart['log']): Point | undefined {
+    const lost = lostEnd === undefined ? undefined : { term, mark: lostEnd }
+    const highest = promised && !(lost && reaches(lost, promised)) ? promised : lost
+    if (!highest || reaches(last, highest)) return undefined
+    this.#hardIsDirty = highest !== promised
+    return highest
+  }
+
+  /** Appends batches to the log, here and on the disk. */
+  append(batches: readonly Batch[]): void {
+    if (batches.length === 0) return
+    this.log.append(batches)
+    if (this.configurations.appended(batches)) this.#hardIsDirty = true
+    const work = this.#dirty()
+    work.batches = [...work.batches, ...batches]
+    if (this.promised && reaches(this.log.last, this.promised)) {
+      this.promised = undefined
+      this.#hardIsDirty = true
+    }
+  }
+
+  /** Cuts the log. What was reported above the mark before does not count any more. */
+  truncate(mark: number): void {
+    invariant(
+      this.#work?.batches.length !== 0 || !this.#work,
+      'a cut comes before what is appended',
+    )
+    this.log.truncate(mark)
+    this.configurations.cut(mark)
+    this.io.cut(mark)
+    this.mending = undefined
+    this.#dirty().truncate = mark
+  }
+
+  reset(point: Point): void {
+    this.log.reset(point)
+    this.io.cut(point.mark)
+    this.mending = undefined
+    this.#hardIsDirty = true
+    this.#dirty().reset = point
+  }
+
+  fill(hole: Hole, batches: readonly Batch[]): void {
+    this.log.know(hole, batches)
+    this.mending = undefined
+    this.#filled = hole
+    this.#dirty().fill = { hole, batches }
+  }
+
+  /** Forgets what lies below the mark, which is committed and synced here. */
+  trim(mark: number): void {
+    if (mark <= this.log.low.mark || mark > Math.min(this.log.committed, this.log.stable)) return
+    if (this.configurations.trim(mark)) this.#hardIsDirty = true
+    this.log.trim(mark)
+    if (this.mending && !this.log.holes.includes(this.mending.hole)) this.mending = undefined
+    this.#dirty().trim = mark
+  }
+
+  /** Ends the step: everything that it has found to do, in the order in which it is safe. */
+  take(): Output {
+    const persist = this.#takeWork()
+    const messages = this.#takeMessages()
+    const shown = Math.min(this.log.committed, this.log.stable)
+    const commit = shown > this.#shown ? shown : undefined
+    this.#shown = Math.max(this.#shown, shown)
+    const output = {
+      persist,
+      messages,
+      commit,
+      done: this.#done,
+      reads: this.#reads,
+      refused: this.#refused,
+    }
+    this.#done = []
+    this.#reads = []
+    this.#refused = []
+    return output
+  }
+
+  /** Messages that waited for the disk leave with this step. */
+  release(messages: readonly Envelope[]): void {
+    this.#released.push(...messages)
+  }
+
+  readonly #released: Envelope[] = []
+
+  #dirty(): Mutable<Persist> {
+    this.#work ??= { number: 0, batches: [] }
+    return this.#work
+  }
+
+  #takeWork(): Persist | undefined {
+    if (!this.#work && !this.#hardIsDirty) return undefined
+    const work = this.#dirty()
+    if (this.#hardIsDirty) work.hard = this.#hard()
+    work.number = this.io.issue({
+      term: this.term,
+      vote: this.vote,
+      end: this.log.last.mark,
+      filled: this.#filled,
+      messages: [],
+    })
+    this.#work = undefined
+    this.#filled = undefined
+    this.#hardIsDirty = false
+    return work
+  }
+
+  /**
+   * What says that something is durable waits for the disk. So does everything else while the term itself
+   * is not there: no word of a term before it cannot be forgotten.
+   */
+  #takeMessages(): Envelope[] {
+    const waits = ({ message }: Envelope) =>
+      this.durableTerm < this.term || WAITS_FOR_DISK.has(message.kind)
+    const all = this.#messages
+    this.#messages = []
+    const now = this.#released.splice(0)
+    if (this.io.isIdle) return [...now, ...all]
+    this.io.follow(all.filter(waits))
+    return [...now, ...all.filter((each) => !waits(each))]
+  }
+
+  #hard(): HardState {
+    const { term, vote, promised } = this
+    return { term, vote, promised, configurations: this.configurations.remembered }
+  }
+}
