@@ -27,7 +27,9 @@ export function* cutFrom(w: WriterState, from: number): Steps {
     )
   }
   // Damage behind the cut goes with it; nothing says what lies between other damage and the cut.
-  const damaged = w.damage.find(({ offset }) => offset < from)
+  const damaged = w.damage.find(
+    ({ offset, endOffset }) => offset < from && endOffset > w.lowWaterMark,
+  )
   if (damaged) {
     throw new TidemarkError(
       'CORRUPT',

@@ -10,7 +10,10 @@ import { scanEntries } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 import type { WriterState } from './writer-state.ts'
 
-/** Writes a peer's entries over a damaged range of this replica's log, in place. */
+/**
+ * Writes a peer's entries over a damaged range of this replica's log, in place. Fewer than were lost leave the
+ * rest of the range damaged, to be cut off.
+ */
 export function* replaceRange(
   w: WriterState,
   range: DamagedRange,
@@ -31,14 +34,28 @@ export function* replaceRange(
   try {
     yield writeStep(file, group.bytes(0, group.length), range.position)
     yield syncFileStep(file, segment.storePath)
-    yield* checkReplaced(file, segment, range)
+    yield* checkReplaced(file, segment, range, group.length)
   } finally {
     file.closeSync()
   }
-  w.damage = w.damage.filter((other) => other !== range)
+  const rest = restOf(range, entries, group.length)
+  w.damage = w.damage.flatMap((other) => (other === range ? rest : other))
 }
 
-/** The entries as they lie in the store. They must be as many offsets and bytes as the range. */
+/** What stays damaged behind the entries. */
+function restOf(
+  range: DamagedRange,
+  entries: readonly ReplicaEntry[],
+  bytes: number,
+): DamagedRange[] {
+  const offset = entries.reduce((end, { count }) => end + count, range.offset)
+  return offset === range.endOffset ? [] : [{ ...range, offset, position: range.position + bytes }]
+}
+
+/**
+ * The entries as they lie in the store. They must be as many offsets and bytes as the range, or fewer of both
+ * and end a batch.
+ */
 function groupOf(range: DamagedRange, entries: readonly ReplicaEntry[], segment: Segment): Group {
   const group = new Group(range.offset)
   let offset = range.offset
@@ -47,7 +64,9 @@ function groupOf(range: DamagedRange, entries: readonly ReplicaEntry[], segment:
     offset += entry.count
   }
   const bytes = range.endPosition! - range.position
-  if (offset !== range.endOffset || group.length !== bytes) {
+  const fills = offset === range.endOffset && group.length === bytes
+  const begins = offset < range.endOffset && group.length < bytes && entries.at(-1)?.more === false
+  if (!fills && !begins) {
     throw invalid(
       `${entries.length} entries to offset ${offset} with ${group.length} bytes do not fill the range to offset ${range.endOffset} with ${bytes} bytes`,
     )
@@ -61,9 +80,9 @@ function groupOf(range: DamagedRange, entries: readonly ReplicaEntry[], segment:
   return group
 }
 
-function* checkReplaced(file: File, segment: Segment, range: DamagedRange): Steps {
+function* checkReplaced(file: File, segment: Segment, range: DamagedRange, bytes: number): Steps {
   const start = { offset: range.offset, position: range.position, term: 0 }
-  const limit = range.endPosition!
+  const limit = range.position + bytes
   let end = range.position
   const scan = yield* scanEntries(file, segment, start, limit, (header, position) => {
     end = position + header.size

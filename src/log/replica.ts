@@ -143,7 +143,8 @@ export class Replica {
 
   /**
    * Puts a peer's entries in the place of a damaged range, which they must fill exactly; then the
-   * range is whole again and synced.
+   * range is whole again and synced. Entries that end a batch (`more: false` said of the last) may also fill
+   * its beginning; then the rest is still damaged, and can be cut off behind them.
    */
   async replaceDamaged(range: DamagedRange, entries: readonly ReplicaEntry[]): Promise<void> {
     checkEntries(entries)

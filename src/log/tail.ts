@@ -6,6 +6,12 @@ import { SEGMENT_HEADER_BYTES } from './segment-format.ts'
 import { type BadEntry, type ScanStart, scanEntries, searchHeader } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 
+interface TailEnd {
+  readonly endOffset: number
+  readonly endPosition: number
+  readonly lastTerm: number
+}
+
 /** What the end of a log that was not closed looks like. */
 export interface Tail {
   readonly startPosition: number
@@ -36,6 +42,8 @@ export function* examineTail(
   index: OffsetIndex,
 ): Steps<Tail> {
   const damage: DamagedRange[] = []
+  /** For each damaged range, where the last whole batch before it ends. */
+  const ends: TailEnd[] = []
   let start = from
   let highest = proven
   // The highest witness behind the first bad entry. Witnesses are never above their own entry's offset,
@@ -57,7 +65,8 @@ export function* examineTail(
     const bad = scan.bad ?? endOfFile(scan.endOffset, size)
     behind ??= yield* highestWitness(file, segment, bad.after, size, scan.endOffset + 1)
     if (Math.max(highest, behind) <= scan.endOffset) {
-      return { ...tail, proven: Math.min(highest, scan.endOffset) }
+      const proven = Math.min(highest, scan.endOffset)
+      return withoutLostEnd({ ...tail, proven }, ends, index, segment)
     }
     const next = yield* searchHeader(file, segment, bad.after, size, bad.offset + 1, () => true)
     damage.push({
@@ -68,10 +77,34 @@ export function* examineTail(
       endPosition: next?.position,
       problem: bad.problem,
     })
-    if (!next) return { ...tail, proven: scan.endOffset }
+    ends.push({
+      endOffset: scan.endOffset,
+      endPosition: scan.endPosition,
+      lastTerm: scan.lastTerm,
+    })
+    if (!next) return withoutLostEnd({ ...tail, proven: scan.endOffset }, ends, index, segment)
     index.resume(next.offset - segment.base, next.position)
     start = { offset: next.offset, position: next.position, term: scan.lastTerm }
   }
+}
+
+/**
+ * Damage that no whole batch follows has taken the end of the log, whatever sound pieces lie behind it: the
+ * log ends where the last whole batch before it does.
+ */
+function withoutLostEnd(tail: Tail, ends: TailEnd[], index: OffsetIndex, segment: Segment): Tail {
+  const damage = [...tail.damage]
+  let lost: DamagedRange | undefined
+  let end: TailEnd = tail
+  while (damage.length > 0 && end.endOffset <= damage.at(-1)!.endOffset) {
+    const last = damage.pop()!
+    end = ends.pop()!
+    lost = { ...last, endOffset: lost?.endOffset ?? last.endOffset, endPosition: undefined }
+  }
+  if (!lost) return tail
+  index.cut(end.endOffset - segment.base)
+  const { endOffset, endPosition, lastTerm } = end
+  return { ...tail, endOffset, endPosition, lastTerm, proven: endOffset, damage: [...damage, lost] }
 }
 
 /** The highest witness of any sound header in `[from, size)` of an entry at or above `offsetMin`. */

@@ -16,6 +16,7 @@ import {
   storesOf,
   textsOf,
   worstCrash,
+  writeFile,
 } from './fixtures.ts'
 import {
   appendTexts,
@@ -319,6 +320,34 @@ describe('replaceDamaged', () => {
     await heal(log, damaged.peer)
     await assertCode('INVALID_ARGUMENT', () => log.replica.replaceDamaged(range!, [entry!]))
     await log.close()
+  })
+
+  it('is repaired at its beginning, and the rest cut off', async () => {
+    const damaged = await killedReplica(7)
+    // Headers, so that it cannot be told where the second begins.
+    const bytes = readFile(damaged.files, damaged.store)
+    for (const lsn of [8, 9]) bytes[placesOf(damaged.peer, damaged.store)[lsn]!.position + 16]! ^= 1
+    writeFile(damaged.files, damaged.store, bytes)
+    const log = await openReplica(damaged.files, ONE_SEGMENT)
+    const [range] = log.replica.damage
+    assert.deepEqual(rangesOf(log), [[8, 10]])
+    const [first] = await fromPeer(damaged.peer, range!)
+    await assertCode(
+      'INVALID_ARGUMENT',
+      log.replica.replaceDamaged(range!, [{ ...first!, more: true }]),
+    )
+    await log.replica.replaceDamaged(range!, [{ ...first!, more: false }])
+    assert.deepEqual(rangesOf(log), [[9, 10]])
+    await log.replica.truncateAfter(9)
+    await appendTexts(log, ['goes on'], 2)
+    log.replica.commit(10)
+    assert.deepEqual(rangesOf(log), [])
+    assert.deepEqual(await textsOf(log), [...TEXTS.slice(0, 9), 'goes on'])
+    await log.close()
+    await usingReplica(damaged.files, ONE_SEGMENT, async (again) => {
+      assert.deepEqual(rangesOf(again), [])
+      assert.deepEqual(await textsOf(again), [...TEXTS.slice(0, 9), 'goes on'])
+    })
   })
 
   it('is cut off with what it lies in, but not left below a cut', async () => {

@@ -181,12 +181,18 @@ export class CoreLog {
     this.#filling = this.#filling.filter((hole) => hole.to > mark)
   }
 
-  /** The batches of a hole are known again; they count only once they are {@link filled}. */
-  know(hole: Hole, batches: readonly Batch[]): void {
+  /**
+   * The batches of the first hole are known again; they count only once they are {@link filled}. Returns what
+   * they fill: less than the hole if the rest of it is to be cut.
+   */
+  know(hole: Hole, batches: readonly Batch[]): Hole {
     invariant(this.#holes[0] === hole, `the hole at ${hole.from} is the first`)
     this.#terms.replace(hole.from, hole.to, batches)
     this.#holes.shift()
-    this.#filling.push(hole)
+    const { end, term } = batches.at(-1)!
+    const filling = { from: hole.from, to: end, term }
+    this.#filling.push(filling)
+    return filling
   }
 
   /** The batches of a hole are on the disk again. */

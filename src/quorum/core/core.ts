@@ -22,10 +22,10 @@ import type {
 import { leadingOf } from './leading.ts'
 import type { Hole } from './log-view.ts'
 import { isJoint, isVoter, type Members, towards } from './members.ts'
-import { giveUpHole, onRepair, onRepairReply } from './mending.ts'
+import { onRepair, onRepairReply } from './mending.ts'
 import type { Message, MessageOf, Point, ReplicaId } from './messages.ts'
 import { askAgain, onRead, onReadMessage, onReadReply } from './reading.ts'
-import { sendAppends, sendHeartbeats, sendToAll } from './replication.ts'
+import { sendHeartbeats, sendToAll } from './replication.ts'
 import { onAppendReply, onHeartbeatReply, onSnapshotSent } from './replies.ts'
 import { CoreState } from './state.ts'
 import { afterProgress, appendMembers, continueTransfer, hearsQuorum } from './tenure.ts'
@@ -105,9 +105,8 @@ const INPUTS: Handlers<Input> = {
     stepDown(state)
     state.hasFailed = true
   },
-  unfit: giveUpHole,
-  fetched: (state, { to }) => {
-    if (state.role === 'leader') sendAppends(state, to)
+  fetched: (state) => {
+    if (state.role === 'leader') sendToAll(state)
   },
   'snapshot-sent': (state, { to, ok }) => onSnapshotSent(state, to, ok),
   trim: (state, { mark }) => {

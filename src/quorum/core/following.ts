@@ -41,8 +41,7 @@ function takeBatch(state: CoreState, batch: Batch): boolean {
   if (mending && batch.end > mending.hole.from) {
     if (state.isFilling) return false
     if (touch(state, mending, batch) !== 'conflict') return true
-    giveUpHole(state)
-    state.append(mending.batches)
+    giveUpHole(state, mending)
   }
   // Only a batch that differs is reason to cut: a message may be older than what is here (Raft 5.3).
   if (batch.end <= log.last.mark && log.termAt(batch.end) === batch.term) return true

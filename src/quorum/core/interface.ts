@@ -55,10 +55,8 @@ export type Input =
   | { readonly kind: 'persisted'; readonly number: number }
   /** The disk has failed: nothing that is said from now on could be kept, so nothing is said. */
   | { readonly kind: 'io-error' }
-  /** Batches of a hole were not of the size of what was lost there: they never were in this log. */
-  | { readonly kind: 'unfit' }
-  /** Batches that were answered with LATER are in memory, for this replica. */
-  | { readonly kind: 'fetched'; readonly to: ReplicaId }
+  /** Batches that were answered with LATER are in memory. */
+  | { readonly kind: 'fetched' }
   /** A snapshot has got to the replica, or has not. */
   | { readonly kind: 'snapshot-sent'; readonly to: ReplicaId; readonly ok: boolean }
   /** Everything below the mark may go: only a leader's word counts, and only below what is committed. */

@@ -12,7 +12,7 @@ export interface Persist {
   readonly hard?: HardState
   /** The log begins anew here. */
   readonly reset?: Point
-  /** Batches to be written over damage, which they fill exactly. */
+  /** Batches to be written over damage: over all of it, unless the rest is cut by the same piece. */
   readonly fill?: { readonly hole: Hole; readonly batches: readonly Batch[] }
   /** The log is cut here. */
   readonly truncate?: number

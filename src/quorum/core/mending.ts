@@ -42,8 +42,10 @@ export function isMended(state: CoreState, prev: { term: number; mark: number })
  */
 export function touch(state: CoreState, mending: Mending, batch: Batch): Touch {
   const { hole, batches } = mending
+  if (batches.some((known) => known.end === batch.end && known.term === batch.term)) return 'taken'
+  // What came from an earlier leader may be another log's.
+  while (batches.length > 0 && batches.at(-1)!.end > batch.start) batches.pop()
   const end = mendedTo(mending)
-  if (batch.end <= end) return 'taken'
   const fits = batch.start === end && batch.end <= hole.to
   if (!fits || (batch.end === hole.to && batch.term !== hole.term)) return 'conflict'
   batches.push(batch)
@@ -91,8 +93,14 @@ export function onRepairReply(state: CoreState, reply: MessageOf<'repair-reply'>
   else if (reply.batches.length > 0) askForRepair(state)
 }
 
-/** What came for the hole cannot have been in it: the leader's log is another from there on. */
-export function giveUpHole(state: CoreState): void {
-  const [hole] = state.log.holes
-  if (hole) state.truncate(hole.from)
+/**
+ * What came for the hole cannot all have been in it: the leader's log is another from some place on. What is
+ * committed was there, so it is filled in; the rest is cut off, and then appended as it is in the leader's log.
+ */
+export function giveUpHole(state: CoreState, { hole, batches }: Mending): void {
+  const { committed } = state.log
+  const kept = batches.filter(({ end }) => end <= committed)
+  if (kept.length > 0) state.fill(hole, kept)
+  state.truncate(kept.at(-1)?.end ?? hole.from)
+  state.append(batches.slice(kept.length))
 }

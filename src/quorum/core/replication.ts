@@ -28,7 +28,8 @@ export function sendAppends(state: CoreState, to: ReplicaId, evenEmpty = false):
     if (batches.length === 0) return
   }
   // It is told of a commit all the same: that costs no room.
-  if (empty && progress.state === 'replicate') sendAppend(state, to, progress, [])
+  const isThere = log.termAt(progress.next) !== undefined
+  if (empty && isThere && progress.state === 'replicate') sendAppend(state, to, progress, [])
 }
 
 function sendAppend(

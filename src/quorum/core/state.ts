@@ -157,10 +157,7 @@ export class CoreState {
 
   /** Cuts the log. What was reported above the mark before does not count any more. */
   truncate(mark: number): void {
-    invariant(
-      this.#work?.batches.length !== 0 || !this.#work,
-      'a cut comes before what is appended',
-    )
+    invariant(!this.#work?.batches.length, 'a cut comes before what is appended')
     this.log.truncate(mark)
     this.configurations.cut(mark)
     this.io.cut(mark)
@@ -176,8 +173,8 @@ export class CoreState {
     this.#dirty().reset = point
   }
 
-  fill(hole: Hole, batches: readonly Batch[]): void {
-    this.log.know(hole, batches)
+  fill(damaged: Hole, batches: readonly Batch[]): void {
+    const hole = this.log.know(damaged, batches)
     this.mending = undefined
     this.#filled = hole
     this.#dirty().fill = { hole, batches }

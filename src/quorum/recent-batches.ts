@@ -1,0 +1,129 @@
+import { TidemarkError } from '../base/index.ts'
+import type { Log } from '../log/index.ts'
+import { batchOf } from './batches.ts'
+import { type Batch, LATER, type LogView } from './core/index.ts'
+
+type Entries = Parameters<typeof batchOf>[0]
+
+/** How many stretches that were read for somebody wait to be asked for again. */
+const FETCHED_MAX = 64
+
+/**
+ * The batches of a log as its core sees them: the last ones from memory, older ones once they have been
+ * read from the disk.
+ */
+export class RecentBatches implements LogView {
+  readonly #log: Log
+  readonly #bytesMax: number
+  /** Called when batches that were not there have been read, or could not be. */
+  readonly #onFetched: (error?: unknown) => void
+  /** They follow one another to the end of what was written. */
+  #recent: Batch[] = []
+  #bytes = 0
+  /** Stretches that were read, by their first mark; undefined while they are. */
+  readonly #fetched = new Map<number, readonly Batch[] | undefined>()
+
+  constructor(log: Log, bytesMax: number, onFetched: (error?: unknown) => void) {
+    this.#log = log
+    this.#bytesMax = bytesMax
+    this.#onFetched = onFetched
+  }
+
+  batches(from: number, to: number, maxBytes: number): readonly Batch[] | typeof LATER {
+    const first = this.#recent[0]
+    if (first && from >= first.start) return within(this.#recent, this.#indexOf(from), to, maxBytes)
+    const fetched = this.#fetched.get(from)
+    if (fetched) {
+      this.#fetched.delete(from)
+      return within(fetched, 0, to, maxBytes)
+    }
+    if (!this.#fetched.has(from)) void this.#fetch(from, to, maxBytes)
+    return LATER
+  }
+
+  /** Batches have been handed to the log. */
+  written(batches: readonly Batch[]): void {
+    for (const batch of batches) {
+      this.#recent.push(batch)
+      this.#bytes += batch.bytes
+    }
+    let drop = 0
+    while (this.#bytes > this.#bytesMax && drop < this.#recent.length - 1) {
+      this.#bytes -= this.#recent[drop++]!.bytes
+    }
+    if (drop > 0) this.#recent.splice(0, drop)
+  }
+
+  /** The log is cut: what lies above the mark is not what it will be. */
+  cut(mark: number): void {
+    while (this.#recent.length > 0 && this.#recent.at(-1)!.end > mark) {
+      this.#bytes -= this.#recent.pop()!.bytes
+    }
+    for (const from of this.#fetched.keys()) this.#fetched.delete(from)
+  }
+
+  clear(): void {
+    this.cut(-1)
+  }
+
+  #indexOf(mark: number): number {
+    let low = 0
+    let high = this.#recent.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#recent[middle]!.start < mark) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  async #fetch(from: number, to: number, maxBytes: number): Promise<void> {
+    if (this.#fetched.size >= FETCHED_MAX) this.#fetched.clear()
+    this.#fetched.set(from, undefined)
+    let failure: unknown
+    try {
+      const batches = await readBatches(this.#log, from, to, maxBytes)
+      // A cut meanwhile has made it worthless.
+      if (this.#fetched.has(from)) this.#fetched.set(from, batches)
+    } catch (error) {
+      this.#fetched.delete(from)
+      // What was trimmed meanwhile the core will not ask for again.
+      if (!(error instanceof TidemarkError && error.code === 'TRIMMED')) failure = error
+    }
+    this.#onFetched(failure)
+  }
+}
+
+function within(batches: readonly Batch[], at: number, to: number, maxBytes: number): Batch[] {
+  const found: Batch[] = []
+  let bytes = 0
+  for (let i = at; i < batches.length; i++) {
+    const batch = batches[i]!
+    bytes += batch.bytes
+    if (batch.end > to || (found.length > 0 && bytes > maxBytes)) break
+    found.push(batch)
+  }
+  return found
+}
+
+/** Whole batches from `from` on, below `to`, until they are more than `maxBytes`. */
+export async function readBatches(
+  log: Log,
+  from: number,
+  to: number,
+  maxBytes: number,
+): Promise<Batch[]> {
+  const found: Batch[] = []
+  let entries: Entries[number][] = []
+  let bytes = 0
+  for await (const entry of log.replica.read(from, to)) {
+    entries.push(entry)
+    if (entry.more) continue
+    const batch = batchOf(entries)
+    found.push(batch)
+    entries = []
+    bytes += batch.bytes
+    if (bytes >= maxBytes) break
+  }
+  return found
+}

@@ -1,0 +1,237 @@
+import { invariant } from '../base/index.ts'
+import type { Cancel, Clock, Random } from '../io/index.ts'
+import type { Log } from '../log/index.ts'
+import { type BatchEntry, bytesOf, offsetsOf } from './batches.ts'
+import {
+  type Acks,
+  type CoreSettings,
+  type Envelope,
+  type HardState,
+  type Input,
+  type Members,
+  type Message,
+  type Output,
+  RaftCore,
+  type Refusal,
+  type ReplicaId,
+  type Status,
+} from './core/index.ts'
+import { DiskQueue } from './disk-queue.ts'
+import { encodeMembers, TYPE_LEADER, TYPE_MEMBERS } from './own-entries.ts'
+import { RecentBatches } from './recent-batches.ts'
+import { storedLog } from './stored-log.ts'
+
+/** What drives a replica: how often, with what limits. */
+export interface HostSettings {
+  readonly id: ReplicaId
+  readonly tickMs: number
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  readonly appendBytesMax: number
+  readonly inflightMax: number
+  readonly inflightBytesMax: number
+  readonly uncommittedBytesMax: number
+  /** Bytes of the last batches that are kept in memory for those who follow. */
+  readonly recentBytesMax: number
+}
+
+export interface HostParts {
+  /** Opened with `{ replica: true }`. The host does not close it. */
+  readonly log: Log
+  readonly hard: HardState
+  /** Resolves when it is on the disk. */
+  readonly saveHard: (hard: HardState) => Promise<void>
+  readonly send: (envelope: Envelope) => void
+  readonly clock: Clock
+  readonly random: Random
+  /** Called after each step, for those who look on. */
+  readonly onStep?: ((input: Input, output: Output) => void) | undefined
+  /** The disk has failed, or the core has met what cannot be: the replica says nothing any more. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** A proposal, read or change that did not come through. */
+export class Refused extends Error {
+  readonly why: Refusal
+
+  constructor(why: Refusal) {
+    super(`the replica refuses: ${why}`)
+    this.name = 'Refused'
+    this.why = why
+  }
+}
+
+interface Asked {
+  readonly resolve: (answer: { start: number; end: number }) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Drives the core of one replica over its log: gives it messages, time and what the disk reports, one step at
+ * a time, and does what comes out.
+ */
+export class ReplicaHost {
+  readonly #parts: HostParts
+  readonly #tickMs: number
+  readonly #snapshotMs: number
+  readonly #core: RaftCore
+  readonly #disk: DiskQueue
+  readonly #asked = new Map<number, Asked>()
+  readonly #inputs: Input[] = []
+  #isStepping = false
+  #isStopped = false
+  #nextId = 1
+  #cancelTick: Cancel | undefined
+
+  private constructor(
+    settings: HostSettings,
+    parts: HostParts,
+    core: (view: RecentBatches) => RaftCore,
+  ) {
+    this.#parts = parts
+    this.#tickMs = settings.tickMs
+    this.#snapshotMs = settings.tickMs * settings.electionTicks
+    const recent = new RecentBatches(parts.log, settings.recentBytesMax, (error) => {
+      if (error === undefined) this.step({ kind: 'fetched' })
+      else this.#fail(error)
+    })
+    this.#core = core(recent)
+    this.#disk = new DiskQueue({
+      log: parts.log,
+      saveHard: parts.saveHard,
+      recent,
+      onDone: (number) => this.step({ kind: 'persisted', number }),
+      onError: (error) => this.#fail(error),
+    })
+  }
+
+  static async start(settings: HostSettings, parts: HostParts): Promise<ReplicaHost> {
+    const { clock, random, hard } = parts
+    const log = await storedLog(parts.log)
+    const coreSettings: CoreSettings = { ...settings, random, makeOwn: makeOwn(clock) }
+    const host = new ReplicaHost(
+      settings,
+      parts,
+      (view) => new RaftCore(coreSettings, { hard, log, view }),
+    )
+    host.#tick()
+    return host
+  }
+
+  get status(): Status {
+    return this.#core.status
+  }
+
+  receive(from: ReplicaId, message: Message): void {
+    this.step({ kind: 'message', from, message })
+  }
+
+  /** Resolves with where the entries lie once they are as safe as asked for; rejects with {@link Refused}. */
+  propose(entries: readonly BatchEntry[], acks: Acks): Promise<{ start: number; end: number }> {
+    const bytes = bytesOf(entries)
+    const offsets = offsetsOf(entries)
+    return this.#ask((id) => ({ kind: 'propose', id, offsets, bytes, payload: entries, acks }))
+  }
+
+  change(target: Members): Promise<{ start: number; end: number }> {
+    return this.#ask((id) => ({ kind: 'change', id, target }))
+  }
+
+  /** Resolves with a mark below which everything is that anyone was told of before the call. */
+  async readIndex(): Promise<number> {
+    return (await this.#ask((id) => ({ kind: 'read', id }))).end
+  }
+
+  /** One step of the core, and what follows from it. A step that is called for within one comes after it. */
+  step(input: Input): void {
+    if (this.#isStopped) return
+    this.#inputs.push(input)
+    if (this.#isStepping) return
+    this.#isStepping = true
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        const output = this.#core.step(next)
+        this.#perform(output)
+        this.#parts.onStep?.(next, output)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#isStepping = false
+    }
+  }
+
+  /** Takes no more steps. Resolves when the disk has done what it was given. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancelTick?.()
+    for (const { reject } of this.#asked.values()) reject(new Refused('lost'))
+    this.#asked.clear()
+    await this.#disk.idle()
+  }
+
+  #perform(output: Output): void {
+    const { persist, messages, commit, done, reads, refused } = output
+    // The mark first: a trim may go as far as what is shown.
+    if (commit !== undefined) this.#parts.log.replica.commit(commit)
+    if (persist) this.#disk.perform(persist)
+    for (const envelope of messages) this.#send(envelope)
+    for (const { id, start, end } of done) this.#answer(id).resolve({ start, end })
+    for (const { id, mark } of reads) this.#answer(id).resolve({ start: mark, end: mark })
+    for (const { id, why } of refused) this.#answer(id).reject(new Refused(why))
+  }
+
+  #send(envelope: Envelope): void {
+    this.#parts.send(envelope)
+    const { to, message } = envelope
+    if (message.kind !== 'snapshot') return
+    // Whether it got there shows with what is sent next.
+    this.#parts.clock.after(this.#snapshotMs, () => {
+      this.step({ kind: 'snapshot-sent', to, ok: true })
+    })
+  }
+
+  #ask(input: (id: number) => Input): Promise<{ start: number; end: number }> {
+    if (this.#isStopped) return Promise.reject(new Refused('failed'))
+    return new Promise((resolve, reject) => {
+      const id = this.#nextId++
+      this.#asked.set(id, { resolve, reject })
+      this.step(input(id))
+    })
+  }
+
+  #answer(id: number): Asked {
+    const asked = this.#asked.get(id)
+    invariant(asked, `somebody has asked ${id}`)
+    this.#asked.delete(id)
+    return asked
+  }
+
+  #tick(): void {
+    this.#cancelTick = this.#parts.clock.after(this.#tickMs, () => {
+      this.step({ kind: 'tick' })
+      if (!this.#isStopped) this.#tick()
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#cancelTick?.()
+    for (const { reject } of this.#asked.values()) reject(new Refused('lost'))
+    this.#asked.clear()
+    this.#parts.onFailure(error)
+  }
+}
+
+function makeOwn(clock: Clock): CoreSettings['makeOwn'] {
+  return (kind, members) => {
+    const entry: BatchEntry = {
+      type: kind === 'leader' ? TYPE_LEADER : TYPE_MEMBERS,
+      timestamp: clock.now(),
+      count: 1,
+      data: kind === 'leader' ? Buffer.alloc(0) : encodeMembers(members),
+    }
+    return { bytes: bytesOf([entry]), payload: [entry] }
+  }
+}

@@ -1,0 +1,349 @@
+// A whole simulated run: members, network, clients, what goes wrong, and what must hold.
+import { Log } from 'tidemark'
+import {
+  checkLogHistory,
+  Draws,
+  ForgetfulFiles,
+  type LogViolation,
+  SimulatedNetwork,
+  SimulatedTime,
+  seededRandom,
+} from 'tidemark/testing'
+import {
+  everybody,
+  type Input,
+  type Members,
+  type Message,
+  membersOf,
+  type Output,
+  quorumVerdict,
+} from '#dist/quorum/core/index.js'
+import { Clients } from './clients.ts'
+import { Invariants, Violation } from './invariants.ts'
+import { SimMember, type World } from './member.ts'
+import { Nemesis } from './nemesis.ts'
+import { drawSettings, type Fault, type SimSettings } from './settings.ts'
+import { Trace } from './trace.ts'
+
+export interface SimReport {
+  readonly seed: number
+  readonly members: number
+  events: number
+  simulatedMs: number
+  acked: number
+  reads: number
+  elections: number
+  lives: number
+  faults: Record<string, number>
+  trace: string
+}
+
+/** Within so much simulated time a healed majority has to go on. */
+const LIVENESS_MS = 120_000
+
+export class SimCluster {
+  readonly settings: SimSettings
+  readonly #time = new SimulatedTime()
+  readonly #network: SimulatedNetwork<Message>
+  readonly #draws: Draws
+  readonly #invariants = new Invariants()
+  readonly #members: SimMember[] = []
+  readonly #clients: Clients
+  readonly #nemesis: Nemesis
+  readonly #trace: Trace
+  readonly #world: World
+  readonly #initial: Members
+  #fault: unknown
+  #leaders = new Set<number>()
+
+  constructor(seed: number, options: { without?: readonly Fault[]; traceLines?: boolean } = {}) {
+    this.settings = drawSettings(seed, options.without)
+    this.#trace = new Trace(options.traceLines ?? false)
+    const draws = new Draws(seededRandom(seed ^ 0x5eed))
+    this.#draws = draws
+    this.#network = new SimulatedNetwork<Message>(this.#time, draws.fork(), this.settings.network, {
+      copy: copyOf,
+    })
+    this.#initial = membersOf(Array.from({ length: this.settings.members }, (_, i) => i + 1))
+    this.#world = {
+      settings: this.settings,
+      time: this.#time,
+      network: this.#network,
+      invariants: this.#invariants,
+      onStep: (member, input, output) => this.#stepped(member, input, output),
+      onFault: (error) => {
+        this.#fault ??= error
+      },
+    }
+    for (let i = 0; i < this.settings.members; i++) this.#add(this.#initial)
+    this.#clients = new Clients(
+      this.#time,
+      () => this.#members,
+      (end) => {
+        this.#invariants.acknowledged = Math.max(this.#invariants.acknowledged, end)
+      },
+    )
+    this.#nemesis = new Nemesis(
+      {
+        settings: this.settings,
+        time: this.#time,
+        network: this.#network,
+        members: this.#members,
+        add: () => this.#add(membersOf([])),
+        configuration: () => this.#configuration(),
+        configurations: () => this.#configurations(),
+      },
+      draws.fork(),
+    )
+  }
+
+  get trace(): Trace {
+    return this.#trace
+  }
+
+  async run(): Promise<SimReport> {
+    const { settings } = this
+    await loadEverything()
+    for (const member of this.#members) void member.start()
+    this.#clients.start(settings.clients, settings.thinkMs, this.#draws.fork())
+    this.#nemesis.start()
+    while (!this.#isEnough()) await this.#runFor(100)
+    this.#nemesis.stop()
+    this.#clients.stop()
+    await this.#healMajority()
+    await this.#healAll()
+    this.#checkHistory()
+    return this.report()
+  }
+
+  report(): SimReport {
+    const { lost, duplicated, overflowed, blocked, clogs, partitions, hangs } = this.#network.faults
+    const faults = { lost, duplicated, overflowed, blocked, clogs, partitions, hangs }
+    return {
+      seed: this.settings.seed,
+      members: this.settings.members,
+      events: this.#time.events,
+      simulatedMs: Math.round(this.#time.now),
+      acked: this.#clients.acked,
+      reads: this.#clients.reads.length,
+      elections: this.#leaders.size,
+      lives: this.#members.reduce((sum, { lives }) => sum + lives, 0),
+      faults: { ...faults, ...this.#nemesis.counts },
+      trace: this.#trace.digest(),
+    }
+  }
+
+  #isEnough(): boolean {
+    const { eventsMin, ackedMin, endMs } = this.settings
+    if (this.#time.now >= endMs) return true
+    return this.#time.events >= eventsMin && this.#clients.acked >= ackedMin
+  }
+
+  async #runFor(ms: number): Promise<void> {
+    await this.#time.run(this.#time.now + ms)
+    if (this.#fault) throw this.#fault
+  }
+
+  #add(initial: Members): SimMember {
+    const member = new SimMember(this.#world, this.#members.length + 1, this.#draws.fork(), initial)
+    this.#members.push(member)
+    return member
+  }
+
+  #stepped(member: SimMember, input: Input, output: Output): void {
+    const { host } = member
+    if (!host) return
+    if (host.status.role === 'leader') this.#leaders.add(host.status.term)
+    this.#trace.step(this.#time.now, member.id, input, output)
+  }
+
+  /** The configuration of the replica that leads, or has got furthest. */
+  #configuration(): Members {
+    let best: SimMember | undefined
+    for (const member of this.#members) {
+      if (!member.host) continue
+      const status = member.host.status
+      const other = best?.host?.status
+      if (
+        !other ||
+        status.term > other.term ||
+        (status.term === other.term && status.role === 'leader')
+      ) {
+        best = member
+      }
+    }
+    return best?.host?.status.members ?? this.#initial
+  }
+
+  /** Every configuration that some replica still goes by. */
+  #configurations(): Members[] {
+    const all = this.#members.filter((m) => !m.isWiped).flatMap((m) => m.configurations())
+    return all.length > 0 ? all : [this.#initial]
+  }
+
+  /** Heals one majority only, leaves the others dead for ever, and waits until it has everything and goes on. */
+  async #healMajority(): Promise<void> {
+    await this.#calm()
+    // Configurations are known of the living.
+    for (const member of this.#members) if (member.isDown) await this.#startNow(member)
+    await this.#runFor(1_000)
+    const chosen = this.#majority()
+    for (const member of this.#members) if (!chosen.includes(member)) member.kill()
+    this.#network.healAmong([...chosen.map(({ id }) => id)])
+    for (const member of chosen) if (member.isDown) await this.#startNow(member)
+    await this.#until('a majority that is healed goes on', () => this.#goesOn(chosen))
+    await this.#writes(chosen)
+  }
+
+  async #healAll(): Promise<void> {
+    this.#network.heal()
+    this.#network.calm()
+    for (const member of this.#members) {
+      if (member.isDown) await this.#startNow(member)
+    }
+    const all = this.#members.filter(({ isWiped }) => !isWiped)
+    await this.#writes(all)
+    await this.#until('all come to have the same', () => this.#agree(all))
+    for (const member of all) {
+      if (!everybody(this.#configuration()).includes(member.id)) continue
+      const isRead = await this.#reads(member)
+      if (!isRead) throw new Violation('Liveness', `replica ${member.id} cannot be read in the end`)
+    }
+  }
+
+  /** Nothing goes wrong any more. */
+  async #calm(): Promise<void> {
+    for (const member of this.#members) {
+      member.diskFault = undefined
+      member.slowness = 1
+      if (member.clock?.isPaused) member.clock.resume()
+    }
+    await this.#runFor(10)
+  }
+
+  async #startNow(member: SimMember): Promise<void> {
+    const started = member.start()
+    let isDone = false
+    void started.then(() => {
+      isDone = true
+    })
+    await this.#until('a replica starts', () => isDone)
+  }
+
+  /** As few as may be: a majority of every configuration that anyone goes by, at random. */
+  #majority(): SimMember[] {
+    const configurations = this.#configurations()
+    const alive = this.#draws.shuffle(this.#members.filter(({ isWiped }) => !isWiped))
+    let chosen = alive
+    for (const member of alive) {
+      const fewer = chosen.filter((other) => other !== member)
+      // What rotted somebody who is whole has to be there for.
+      const has = (id: number) => fewer.some((other) => other.id === id && !other.isRotten)
+      const isQuorum = configurations.every((each) => quorumVerdict(each, has) === 'won')
+      if (isQuorum && fewer.length > 0) chosen = fewer
+    }
+    return chosen
+  }
+
+  #goesOn(chosen: readonly SimMember[]): boolean {
+    const leader = chosen.find(({ host }) => host?.status.role === 'leader' && host.status.isReady)
+    if (!leader) return false
+    const { committed } = leader.host!.status
+    return committed >= this.#invariants.acknowledged
+  }
+
+  #agree(all: readonly SimMember[]): boolean {
+    const members = everybody(this.#configuration())
+    const statuses = all.filter(({ id }) => members.includes(id)).map(({ host }) => host?.status)
+    const first = statuses[0]
+    if (!first) return false
+    return statuses.every((status) => {
+      if (!status || status.holes.length > 0 || status.promised) return false
+      return status.committed === first.committed && status.last.mark === status.committed
+    })
+  }
+
+  async #until(what: string, isSo: () => boolean): Promise<void> {
+    const end = this.#time.now + LIVENESS_MS
+    while (!isSo()) {
+      if (this.#time.now > end)
+        throw new Violation('Liveness', `${what}: not within ${LIVENESS_MS} ms\n${this.describe()}`)
+      await this.#runFor(50)
+    }
+  }
+
+  /** An append comes through, whoever has to be asked. */
+  async #writes(members: readonly SimMember[]): Promise<void> {
+    let isDone = false
+    let isAsking = false
+    await this.#until('an append comes through', () => {
+      const leader = members.find(({ host }) => host?.status.role === 'leader')
+      if (leader && !isAsking && !isDone) {
+        isAsking = true
+        void this.#clients.append(0, leader, 2, 0).then((ok) => {
+          isDone = ok
+          isAsking = false
+        })
+      }
+      return isDone
+    })
+  }
+
+  async #reads(member: SimMember): Promise<boolean> {
+    let isDone = false
+    let isAsking = false
+    await this.#until('a read comes through', () => {
+      if (!isAsking && !isDone && member.isAlive) {
+        isAsking = true
+        void this.#clients.read(member.id, member, { over: false }, true).then((ok) => {
+          isDone = ok
+          isAsking = false
+        })
+      }
+      return isDone
+    })
+    return isDone
+  }
+
+  #checkHistory(): void {
+    const { appends, reads } = this.#clients
+    const violations: LogViolation[] = checkLogHistory({ appends, reads }, { wholeBatches: true })
+    const [first] = violations
+    if (first) throw new Violation(first.rule, `${first.text} (${violations.length} in all)`)
+  }
+
+  describe(): string {
+    return this.#members
+      .map(({ id, host, isWiped, isRotten }) => {
+        if (!host) return `  ${id}: ${isWiped ? 'wiped' : 'down'}`
+        const { role, term, last, committed, stable, leader, members, holes, promised } =
+          host.status
+        const state = `${role} of ${leader} in ${term}, ends ${last.term}/${last.mark}, committed ${committed}, synced ${stable}`
+        const damage = `${isRotten ? ' rotten' : ''} holes ${JSON.stringify(holes)} promised ${JSON.stringify(promised)}`
+        return `  ${id}: ${state}, members ${JSON.stringify(members)}${damage}`
+      })
+      .join('\n')
+  }
+}
+
+let isLoaded: Promise<void> | undefined
+
+/**
+ * A log loads the code of its mode when it is first opened: that is real work at a real disk, for which simulated time
+ * does not wait.
+ */
+function loadEverything(): Promise<void> {
+  isLoaded ??= (async () => {
+    const log = await Log.open('/log', { files: new ForgetfulFiles(), replica: true })
+    await log.close()
+  })()
+  return isLoaded
+}
+
+/** No object of a sender's is the receiver's; the data of entries nobody changes. */
+function copyOf(message: Message): Message {
+  if (message.kind === 'append' || message.kind === 'repair-reply') {
+    return { ...message, batches: message.batches.map((batch) => ({ ...batch })) }
+  }
+  return { ...message }
+}
