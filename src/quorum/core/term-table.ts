@@ -44,14 +44,15 @@ export class TermTable {
     return run ? run.term : this.#low.term
   }
 
-  /** The highest end of a run that is not above `limit.mark` and whose term is not above `limit.term`. */
+  /**
+   * The highest end of a run that is not above `limit.mark` and whose term is not above `limit.term`; the
+   * low mark if there is none.
+   */
   floor(limit: Point): Point {
-    for (let i = this.#before(limit.mark); i >= 0; i--) {
-      const run = this.#runs[i]!
-      const end = this.#runs[i + 1]?.start ?? Number.POSITIVE_INFINITY
-      if (run.term <= limit.term && end <= limit.mark) return { term: run.term, mark: end }
-      const before = { term: this.#runs[i - 1]?.term ?? this.#low.term, mark: run.start }
-      if (before.term <= limit.term) return before
+    // Each run ends where the next begins, so it is that one which must not begin above the limit.
+    for (let i = this.#before(limit.mark + 1); i >= 0; i--) {
+      const term = this.#runs[i - 1]?.term ?? this.#low.term
+      if (term <= limit.term) return { term, mark: this.#runs[i]!.start }
     }
     return this.#low
   }
