@@ -19,11 +19,7 @@ export class Configurations {
   /** Takes those that the log has; of damage nothing is known, so what lies there counts. */
   constructor(known: readonly Configuration[], log: CoreLog) {
     this.#remembered = known
-    this.#list = known.filter(({ point }) => {
-      if (point.mark < log.low.mark) return true
-      return point.mark <= log.last.mark && (log.termAt(point.mark) ?? point.term) === point.term
-    })
-    if (this.#list.length === 0) this.#list = [NOTHING]
+    this.#list = inLog(known, log)
   }
 
   get latest(): Configuration {
@@ -62,10 +58,16 @@ export class Configurations {
     return this.latest !== before
   }
 
-  /** The log begins anew, with these members. */
-  reset(configuration: Configuration): void {
+  /** The log begins anew at `mark`, with the members that are in force there. */
+  reset(configuration: Configuration, mark: number): void {
     this.#list = []
     this.#add(configuration)
+    this.trim(mark)
+  }
+
+  /** Damage was mended: the log can say again which of those that lay there it has. */
+  mended(log: CoreLog): void {
+    this.#list = inLog(this.#list, log)
   }
 
   /** What lies below `mark` for good is not needed but for the last. */
@@ -96,6 +98,15 @@ export class Configurations {
       (a, b) => a.point.mark - b.point.mark || a.point.term - b.point.term,
     )
   }
+}
+
+/** Those that the log has, or may have had below its low mark, or where it is damaged. */
+function inLog(list: readonly Configuration[], log: CoreLog): Configuration[] {
+  const found = list.filter(({ point }) => {
+    if (point.mark < log.low.mark) return true
+    return point.mark <= log.last.mark && (log.termAt(point.mark) ?? point.term) === point.term
+  })
+  return found.length > 0 ? found : [NOTHING]
 }
 
 function same(a: Point, b: Point): boolean {

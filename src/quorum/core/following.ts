@@ -88,14 +88,11 @@ export function onHeartbeat(state: CoreState, from: ReplicaId, heartbeat: Heartb
 /** The log begins anew where the leader's does, unless it has got there already. */
 export function onSnapshot(state: CoreState, from: ReplicaId, snapshot: Snapshot): void {
   follow(state, from)
-  const { log, configurations } = state
+  const { log } = state
   const { point, session, term } = snapshot
   if (point.mark > log.committed) {
     if (log.has(point) && point.mark <= verified(state)) log.commit(point.mark)
-    else {
-      configurations.reset(snapshot.configuration)
-      state.reset(point)
-    }
+    else state.reset(snapshot)
   }
   const mark = Math.min(log.committed, verified(state))
   const reply = { session, matched: true, mark, hint: log.last, damaged: false }

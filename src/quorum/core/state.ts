@@ -14,6 +14,7 @@ import {
   type Point,
   type ReplicaId,
   reaches,
+  type Snapshot,
 } from './messages.ts'
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
@@ -165,7 +166,8 @@ export class CoreState {
     this.#dirty().truncate = mark
   }
 
-  reset(point: Point): void {
+  reset({ point, configuration }: Snapshot): void {
+    this.configurations.reset(configuration, point.mark)
     this.log.reset(point)
     this.io.cut(point.mark)
     this.mending = undefined
@@ -175,6 +177,7 @@ export class CoreState {
 
   fill(damaged: Hole, batches: readonly Batch[]): void {
     const hole = this.log.know(damaged, batches)
+    this.configurations.mended(this.log)
     this.mending = undefined
     this.#filled = hole
     this.#dirty().fill = { hole, batches }
