@@ -167,6 +167,10 @@ export class CoreState {
   }
 
   reset({ point, configuration }: Snapshot): void {
+    const { last } = this.log
+    // Damage hides whether what lies behind the point was another leader's. It may have been counted.
+    const mayCount = last.mark > point.mark && this.log.termAt(point.mark) === undefined
+    if (mayCount && !(this.promised && reaches(this.promised, last))) this.promised = last
     this.configurations.reset(configuration, point.mark)
     this.log.reset(point)
     this.io.cut(point.mark)
@@ -186,6 +190,8 @@ export class CoreState {
   /** Forgets what lies below the mark, which is committed and synced here. */
   trim(mark: number): void {
     if (mark <= this.log.low.mark || mark > Math.min(this.log.committed, this.log.stable)) return
+    // Within damage it waits: for repair, or for a mark behind it. The term of the low mark must be known.
+    if (this.log.termAt(mark) === undefined) return
     if (this.configurations.trim(mark)) this.#hardIsDirty = true
     this.log.trim(mark)
     if (this.mending && !this.log.holes.includes(this.mending.hole)) this.mending = undefined
