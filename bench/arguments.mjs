@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { ROW_NAMES } from './rows/index.mjs'
+import { ROW_NAMES, rowsNamed } from './rows/index.mjs'
 
 export const HELP = `npm run bench -- [options]
 
@@ -8,7 +8,7 @@ Measures the log beside its peers and prints one table.
   --runs=N       measured runs of each row; 5 by default
   --quick        3 shorter runs
   --full         the memory row appends and scans 10 GiB instead of 1
-  --only=A,B     only these rows: ${ROW_NAMES.join(', ')}
+  --only=A,B     only these rows, or those that begin so (core, map): ${ROW_NAMES.join(', ')}
   --dir=FOLDER   where the files go, a folder on the disk to measure; the system's folder for
                  temporary files by default
   --json         all figures as JSON instead of the table
@@ -49,11 +49,10 @@ export function parseArguments(args) {
   if (!Number.isInteger(runs) || runs < 1 || runs > 1000) {
     throw usage(`--runs must be a number from 1 to 1000, not ${values.runs}`)
   }
-  const only = values.only?.split(',')
-  for (const name of only ?? []) {
-    if (!ROW_NAMES.includes(name)) {
-      throw usage(`--only: there is no row "${name}"; there is ${ROW_NAMES.join(', ')}`)
-    }
-  }
+  const only = values.only?.split(',').flatMap((word) => {
+    const names = rowsNamed(word)
+    if (names.length > 0) return names
+    throw usage(`--only: there is no row "${word}"; there is ${ROW_NAMES.join(', ')}`)
+  })
   return { ...values, runs, only }
 }

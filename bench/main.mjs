@@ -13,7 +13,7 @@ import { describeMachine } from './machine.mjs'
 import { replaceFigures } from './markdown.mjs'
 import { installPeers } from './peers.mjs'
 import { proveSyncs } from './prove-syncs.mjs'
-import { ROW_NAMES } from './rows/index.mjs'
+import { isInMemory, ROW_NAMES } from './rows/index.mjs'
 import { renderSvg } from './svg.mjs'
 import { renderTable } from './table.mjs'
 
@@ -63,7 +63,8 @@ async function main() {
     return
   }
   const begun = performance.now()
-  installPeers(say)
+  const needsDisk = !(options.only ?? ROW_NAMES).every(isInMemory)
+  if (needsDisk) installPeers(say)
   const folder = mkdtempSync(join(resolve(options.dir ?? tmpdir()), 'tidemark-bench-'))
   const clear = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -75,7 +76,7 @@ async function main() {
   }
   try {
     const machine = describeMachine(folder)
-    await proveSyncs(join(folder, 'proof'))
+    if (needsDisk) await proveSyncs(join(folder, 'proof'))
     const rows = await runRows(options, folder)
     if (options.svg !== undefined) writeFileSync(options.svg, renderSvg({ machine, options, rows }))
     if (options.readme !== undefined) replaceFigures(options.readme, { machine, options, rows })

@@ -19,18 +19,39 @@ const ROWS = {
   'map-pause': 'map-pause.mjs',
   'map-memory': 'map-memory.mjs',
   'map-20m': 'map-20m.mjs',
+  'core-1-steps': 'core.mjs',
+  'core-1-entries': 'core.mjs',
+  'core-1-cost': 'core.mjs',
+  'core-1-leader': 'core.mjs',
+  'core-1-follower': 'core.mjs',
+  'core-256-steps': 'core.mjs',
+  'core-256-entries': 'core.mjs',
+  'core-256-cost': 'core.mjs',
+  'core-256-leader': 'core.mjs',
+  'core-256-follower': 'core.mjs',
 }
 
 export const ROW_NAMES = Object.keys(ROWS)
+
+/** The rows that a word means: the one of that name, or all whose names begin with it. */
+export function rowsNamed(word) {
+  if (word in ROWS) return [word]
+  return ROW_NAMES.filter((name) => name.startsWith(`${word}-`))
+}
+
+/** True if a row has neither files nor peers. */
+export function isInMemory(name) {
+  return ROWS[name] === 'core.mjs'
+}
 
 /**
  * A row: `name`, `title`, `unit`, an optional `note`, `contestants`, and `bars`.
  *
  * A contestant has a `name` and `prepare(folder, context)`, which returns `measure()`, one run that
  * resolves with a figure in the row's unit, and `close()`. A bar is `atMost`, `below` or `atLeast`,
- * either of Tidemark's ratio to the contestant `against`, or absolute.
+ * either of Tidemark's ratio to the contestant `against`, or absolute. A module has one `row`, or `rows` by name.
  */
 export async function loadRow(name) {
-  const { row } = await import(`./${ROWS[name]}`)
-  return { name, ...row }
+  const { row, rows } = await import(`./${ROWS[name]}`)
+  return { name, ...(row ?? rows[name]) }
 }
