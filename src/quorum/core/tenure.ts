@@ -1,4 +1,4 @@
-import { followMembers, leadingOf, markOf, newLeading, type Pending } from './leading.ts'
+import { followMembers, leadingOf, markOf, newLeading } from './leading.ts'
 import { isJoint, isVoter, type Members, quorumMark, quorumVerdict, settled } from './members.ts'
 import { NOBODY, type ReplicaId } from './messages.ts'
 import { startReads } from './reading.ts'
@@ -22,13 +22,12 @@ export function startLeading(state: CoreState): void {
 }
 
 /** Moves the committed mark to what a quorum has, if that is of this term (Raft 5.4.2). True if it moved. */
-export function advanceCommit(state: CoreState): boolean {
+function advanceCommit(state: CoreState): boolean {
   const { log, configurations } = state
   const mark = quorumMark(configurations.members, (id) => markOf(state, id))
   if (!Number.isFinite(mark) || mark <= log.committed) return false
   if (log.termAt(mark) !== state.term) return false
   log.commit(mark)
-  finishPending(state)
   startReads(state)
   return true
 }
@@ -37,19 +36,23 @@ export function advanceCommit(state: CoreState): boolean {
  * Reports what is as safe now as it was wanted. What is safe on a majority is reported once it is on this
  * disk too: whoever is told of it finds it below the high-water mark here.
  */
-export function finishPending(state: CoreState): void {
+function finishPending(state: CoreState): void {
   const leading = leadingOf(state)
+  const { pending } = leading
   const { committed, stable, sound } = state.log
   const shown = Math.min(committed, stable)
-  const kept: Pending[] = []
-  for (const each of leading.pending) {
-    const { id, start, end, acks } = each
-    const isSafe = end <= (acks === 'leader' ? sound : shown)
-    if (isSafe && acks !== 'none') state.finish({ id, start, end })
-    if (end > shown) kept.push(isSafe ? { ...each, acks: 'none' } : each)
-    else leading.uncommittedBytes -= each.bytes
+  let gone = 0
+  // In order of their marks, so that nothing further on is safe once one is behind both.
+  for (let i = 0; i < pending.length && pending[i]!.end <= Math.max(shown, sound); i++) {
+    const { id, start, end, bytes, acks } = pending[i]!
+    const isSafe = acks !== 'none' && end <= (acks === 'leader' ? sound : shown)
+    if (isSafe) state.finish({ id, start, end })
+    if (end <= shown) {
+      gone++
+      leading.uncommittedBytes -= bytes
+    } else if (isSafe) pending[i] = { id, start, end, bytes, acks: 'none' }
   }
-  leading.pending = kept
+  if (gone > 0) pending.splice(0, gone)
 }
 
 /** What follows when a mark was committed or a piece of work has come to the disk. */
