@@ -47,8 +47,10 @@ export class IoQueue {
   }
 
   issue(work: Omit<Waiting, 'number'>): number {
-    this.#waiting.push({ ...work, number: ++this.#number })
-    return this.#number
+    const number = ++this.#number
+    const { term, vote, end, filled, messages } = work
+    this.#waiting.push({ number, term, vote, end, filled, messages })
+    return number
   }
 
   /** Lets messages wait for everything that is at the disk now. */

@@ -257,6 +257,7 @@ export class CoreState {
       this.durableTerm < this.term || WAITS_FOR_DISK.has(message.kind)
     const all = this.#messages
     this.#messages = []
+    if (all.length === 0 && this.#released.length === 0) return all
     const now = this.#released.splice(0)
     if (this.io.isIdle) return [...now, ...all]
     this.io.follow(all.filter(waits))
