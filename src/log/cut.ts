@@ -99,7 +99,8 @@ function* successorAt(w: WriterState, hurt: Segment, from: number): Steps<Succes
  * the entry at `offset - 1`. For a replica that takes over a snapshot.
  */
 export function* resetTo(w: WriterState, offset: number, term: number): Steps {
-  if (offset < w.highWaterMark) {
+  // Damage below the high-water mark that nobody can give back is left behind, and with it what was shown.
+  if (offset < w.highWaterMark && w.damage.length === 0) {
     throw new TidemarkError(
       'INVALID_ARGUMENT',
       `cannot reset to offset ${offset}, below the high-water mark ${w.highWaterMark}`,
@@ -125,6 +126,7 @@ export function* resetTo(w: WriterState, offset: number, term: number): Steps {
   w.lowWaterMark = offset
   w.lowTerm = term
   w.damage = []
+  w.highWaterMark = Math.min(w.highWaterMark, offset)
   w.raiseHighWaterMark(offset)
   w.syncedMark = offset
   removeSegments(w, dead)

@@ -254,6 +254,7 @@ describe('CoreLog', () => {
   it('refuses what would break it', () => {
     const log = logOf(new PlainLog())
     log.append([batch(1, 0, 4)])
+    log.persisted(4)
     log.commit(4)
     const broken = { name: 'InvariantError' }
     assert.throws(() => log.append([batch(1, 5, 6)]), broken)
@@ -298,18 +299,18 @@ describe('CoreLog with holes', () => {
 
   it('knows their terms when they are known, and counts them when they are filled', () => {
     const log = damaged(0)
-    log.know(first, lost)
+    const one = log.know(first, lost)
     assert.deepEqual(
       [10, 11, 12, 13, 15, 16, 20, 21].map((mark) => log.termAt(mark)),
       [1, 1, 1, 2, 2, 4, 4, 5],
     )
     assert.equal(log.sound, 10)
-    log.know(second, [batch(5, 25, 30)])
+    const other = log.know(second, [batch(5, 25, 30)])
     assert.deepEqual(log.holes, [])
     assert.equal(log.isWhole, false)
-    log.filled(first)
+    log.filled(one)
     assert.equal(log.sound, 25)
-    log.filled(second)
+    log.filled(other)
     assert.equal(log.sound, 40)
     assert.equal(log.isWhole, true)
   })

@@ -22,6 +22,8 @@ export class CoreLog {
   #holes: Hole[]
   /** Damage whose batches are known again, and on their way to the disk. */
   #filling: Hole[] = []
+  /** The log begins anew, and the disk does not know yet. */
+  #beginning: Hole | undefined
 
   constructor(view: LogView, stored: StoredLog) {
     this.#view = view
@@ -62,6 +64,17 @@ export class CoreLog {
     return Math.min(this.#stable, ...[...this.#holes, ...this.#filling].map(({ from }) => from))
   }
 
+  /** The mark below which the disk has everything as it is here. */
+  get onDisk(): number {
+    return this.#beginning ? 0 : this.sound
+  }
+
+  /** True if the batches from `from` to `to` are all on the disk, and sound. */
+  isSound(from: number, to: number): boolean {
+    if (from < this.low.mark || to > this.#stable || this.#beginning) return false
+    return ![...this.#holes, ...this.#filling].some((hole) => hole.from < to && hole.to > from)
+  }
+
   /** The term of the entry before `mark`; undefined outside of the log and within damage. */
   termAt(mark: number): number | undefined {
     if (mark < this.low.mark || mark > this.#last.mark) return undefined
@@ -83,7 +96,8 @@ export class CoreLog {
 
   /** True if nothing that was once synced here is missing. */
   get isWhole(): boolean {
-    return this.#holes.length === 0 && this.#filling.length === 0
+    const isMended = this.#holes.length === 0 && this.#filling.length === 0
+    return isMended && this.#beginning === undefined
   }
 
   /**
@@ -145,9 +159,13 @@ export class CoreLog {
     this.#stable = Math.min(this.#stable, mark)
   }
 
-  /** The log begins anew at a point above what is committed. */
-  reset(point: Point): void {
-    invariant(point.mark > this.#committed, `a reset to ${point.mark} goes forward`)
+  /**
+   * The log begins anew at a point: above what is committed, or above damage. What it returns is
+   * {@link filled} when the disk has done so too.
+   */
+  reset(point: Point): Hole {
+    const isAhead = point.mark > Math.min(this.#committed, this.sound)
+    invariant(isAhead, `a reset to ${point.mark} goes forward from ${this.#committed}`)
     this.#terms.reset(point)
     this.#unstable = []
     this.#holes = []
@@ -155,6 +173,8 @@ export class CoreLog {
     this.#last = point
     this.#stable = point.mark
     this.#committed = point.mark
+    this.#beginning = { from: 0, to: point.mark, term: point.term }
+    return this.#beginning
   }
 
   /** Everything below `mark` is on the disk. */
@@ -198,5 +218,6 @@ export class CoreLog {
   /** The batches of a hole are on the disk again. */
   filled(hole: Hole): void {
     this.#filling = this.#filling.filter((other) => other !== hole)
+    if (this.#beginning === hole) this.#beginning = undefined
   }
 }

@@ -123,7 +123,7 @@ function onTick(state: CoreState): void {
   state.elapsed++
   if (state.role !== 'leader') {
     if (state.elapsed >= state.patience) onPatienceLost(state)
-    else if (state.elapsed % state.settings.heartbeatTicks === 0) askAgain(state)
+    else if (++state.sinceAsked >= state.settings.heartbeatTicks) askAgain(state)
     return
   }
   const leading = leadingOf(state)

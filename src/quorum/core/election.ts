@@ -59,10 +59,21 @@ export function onPatienceLost(state: CoreState): void {
   else askForRepair(state)
 }
 
-/** Stands for election, if this replica may lead: as a voter whose log is whole. */
+/**
+ * True for a voter, and for one that is none any more by a change that is not known to be committed: it may
+ * be the only one that has the change, and be needed to complete it (Raft thesis, 4.2.2).
+ */
+function maySucceed({ configurations, log, id }: CoreState): boolean {
+  const { latest, members } = configurations
+  if (isVoter(members, id)) return true
+  const isOpen = latest.point.mark > log.committed
+  return isOpen && isVoter(configurations.at(latest.point.mark - 1).members, id)
+}
+
+/** Stands for election, if this replica may lead and its log is whole. */
 export function campaign(state: CoreState, transfer: boolean): void {
   if (state.role === 'leader' || !state.isWhole) return
-  if (!isVoter(state.configurations.members, state.id)) return
+  if (!maySucceed(state)) return
   forgetReads(state)
   if (transfer) askForVotes(state, true)
   else askForPreVotes(state)

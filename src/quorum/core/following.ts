@@ -37,7 +37,7 @@ function verified({ log }: CoreState): number {
 /** One batch that follows what agrees. False if the rest must come once more. */
 function takeBatch(state: CoreState, batch: Batch): boolean {
   const { log } = state
-  const mending = mendingOf(state)
+  const mending = mendingOf(state, state.term)
   if (mending && batch.end > mending.hole.from) {
     if (state.isFilling) return false
     if (touch(state, mending, batch) !== 'conflict') return true
@@ -90,10 +90,10 @@ export function onSnapshot(state: CoreState, from: ReplicaId, snapshot: Snapshot
   follow(state, from)
   const { log } = state
   const { point, session, term } = snapshot
-  if (point.mark > log.committed) {
-    if (log.has(point) && point.mark <= verified(state)) log.commit(point.mark)
-    else state.reset(snapshot)
-  }
+  // Damage below the leader's low-water mark is never repaired, so it is left behind too.
+  const isVerified = point.mark <= verified(state)
+  if (isVerified && (point.mark <= log.committed || log.has(point))) log.commit(point.mark)
+  else state.reset(snapshot)
   const mark = Math.min(log.committed, verified(state))
   const reply = { session, matched: true, mark, hint: log.last, damaged: false }
   state.send(from, { kind: 'append-reply', term, ...reply })

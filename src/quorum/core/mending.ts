@@ -10,17 +10,25 @@ import type { CoreState } from './state.ts'
 /** Batches that were lost to damage here and have come from others, until they are all there. */
 export interface Mending {
   readonly hole: Hole
+  /** Whose log they are from: that of the leader of this term, or one that has the end of the hole. */
+  readonly source: number | typeof SAME_LOG
   /** They follow one another from the start of the hole. */
   readonly batches: Batch[]
 }
 
+/** A log that has the place where the hole ends, and so all that was in it. */
+const SAME_LOG = 'same'
+
 /** What to do with a leader's batch that touches the first hole. */
 export type Touch = 'taken' | 'filled' | 'conflict'
 
-export function mendingOf(state: CoreState): Mending | undefined {
+/** The repair of the first hole. What comes from one log is never mixed with what comes from another. */
+export function mendingOf(state: CoreState, source: Mending['source']): Mending | undefined {
   const hole = state.log.holes[0]
   if (!hole) return undefined
-  if (state.mending?.hole !== hole) state.mending = { hole, batches: [] }
+  const { mending } = state
+  if (mending?.hole === hole && mending.source === source) return mending
+  state.mending = { hole, source, batches: [] }
   return state.mending
 }
 
@@ -31,7 +39,7 @@ export function mendedTo({ hole, batches }: Mending): number {
 
 /** True if `prev` is a place of the hole that is known again. */
 export function isMended(state: CoreState, prev: { term: number; mark: number }): boolean {
-  const mending = mendingOf(state)
+  const mending = mendingOf(state, state.term)
   return mending?.batches.some(({ end, term }) => end === prev.mark && term === prev.term) ?? false
 }
 
@@ -42,11 +50,10 @@ export function isMended(state: CoreState, prev: { term: number; mark: number })
  */
 export function touch(state: CoreState, mending: Mending, batch: Batch): Touch {
   const { hole, batches } = mending
-  if (batches.some((known) => known.end === batch.end && known.term === batch.term)) return 'taken'
-  // What came from an earlier leader may be another log's.
-  while (batches.length > 0 && batches.at(-1)!.end > batch.start) batches.pop()
   const end = mendedTo(mending)
-  const fits = batch.start === end && batch.end <= hole.to
+  if (batch.end <= end) return 'taken'
+  // Terms never decrease in a log, so none within the hole is above that at its end.
+  const fits = batch.start === end && batch.end <= hole.to && batch.term <= hole.term
   if (!fits || (batch.end === hole.to && batch.term !== hole.term)) return 'conflict'
   batches.push(batch)
   if (batch.end < hole.to) return 'taken'
@@ -56,7 +63,7 @@ export function touch(state: CoreState, mending: Mending, batch: Batch): Touch {
 
 /** Without a leader: asks everybody for what is missing in the first hole. */
 export function askForRepair(state: CoreState): void {
-  const mending = mendingOf(state)
+  const mending = mendingOf(state, SAME_LOG)
   if (!mending) return
   const { to, term: last } = mending.hole
   const from = mendedTo(mending)
@@ -69,13 +76,7 @@ export function askForRepair(state: CoreState): void {
 /** Answers with what is asked for, as far as it is whole here and in memory; otherwise with nothing. */
 export function onRepair(state: CoreState, from: ReplicaId, asked: MessageOf<'repair'>): void {
   const { log } = state
-  if (
-    !log.has({ term: asked.last, mark: asked.to }) ||
-    asked.from < log.low.mark ||
-    asked.to > log.stable
-  )
-    return
-  if (log.holes.some((hole) => hole.from < asked.to && hole.to > asked.from)) return
+  if (!log.has({ term: asked.last, mark: asked.to }) || !log.isSound(asked.from, asked.to)) return
   const found = log.batches(asked.from, state.settings.appendBytesMax)
   if (found === LATER) return
   const batches = found.filter((batch) => batch.end <= asked.to)
@@ -83,14 +84,19 @@ export function onRepair(state: CoreState, from: ReplicaId, asked: MessageOf<'re
 }
 
 export function onRepairReply(state: CoreState, reply: MessageOf<'repair-reply'>): void {
-  const mending = mendingOf(state)
+  if (state.mending?.source !== SAME_LOG) return
+  const mending = mendingOf(state, SAME_LOG)
   if (!mending || reply.from !== mendedTo(mending)) return
   for (const batch of reply.batches) {
     if (batch.start === mendedTo(mending) && batch.end <= mending.hole.to)
       mending.batches.push(batch)
   }
-  if (mendedTo(mending) === mending.hole.to) state.fill(mending.hole, mending.batches)
-  else if (reply.batches.length > 0) askForRepair(state)
+  const last = mending.batches.at(-1)
+  if (last?.end === mending.hole.to) {
+    // A reply that was under way for long may be about another hole at the same place.
+    if (last.term === mending.hole.term) state.fill(mending.hole, mending.batches)
+    else state.mending = undefined
+  } else if (reply.batches.length > 0) askForRepair(state)
 }
 
 /**
@@ -100,7 +106,6 @@ export function onRepairReply(state: CoreState, reply: MessageOf<'repair-reply'>
 export function giveUpHole(state: CoreState, { hole, batches }: Mending): void {
   const { committed } = state.log
   const kept = batches.filter(({ end }) => end <= committed)
-  if (kept.length > 0) state.fill(hole, kept)
-  state.truncate(kept.at(-1)?.end ?? hole.from)
+  state.giveUp(hole, kept)
   state.append(batches.slice(kept.length))
 }

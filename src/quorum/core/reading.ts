@@ -28,6 +28,7 @@ export function onReadReply(state: CoreState, { id, mark }: MessageOf<'read-repl
 
 /** Reads that got no answer are asked again: any answer is good, since it is from after the question. */
 export function askAgain(state: CoreState): void {
+  state.sinceAsked = 0
   for (const id of state.asked) state.send(state.leader, { kind: 'read', term: state.term, id })
 }
 

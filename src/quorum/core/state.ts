@@ -54,8 +54,9 @@ export class CoreState {
   leading: Leading | undefined
   /** The repair of the first hole. Invariant: only while there is a hole. */
   mending: Mending | undefined
-  /** Reads that were passed on to the leader. */
+  /** Reads that were passed on to the leader; and the ticks since then. */
   readonly asked = new Set<number>()
+  sinceAsked = 0
   /** The disk has failed. Nothing is said any more. */
   hasFailed = false
   /** What the disk will have once all work at it is done; and what it has. */
@@ -150,10 +151,15 @@ export class CoreState {
     if (this.configurations.appended(batches)) this.#hardIsDirty = true
     const work = this.#dirty()
     work.batches = [...work.batches, ...batches]
-    if (this.promised && reaches(this.log.last, this.promised)) {
-      this.promised = undefined
-      this.#hardIsDirty = true
-    }
+    this.#keepWord(this.claim)
+  }
+
+  /** This replica has spoken of a log that reached `claim`, and abides by it until its log reaches it again. */
+  #keepWord(claim: Point): void {
+    const promised = reaches(this.log.last, claim) ? undefined : claim
+    if (promised === this.promised) return
+    this.promised = promised
+    this.#hardIsDirty = true
   }
 
   /** Cuts the log. What was reported above the mark before does not count any more. */
@@ -166,13 +172,23 @@ export class CoreState {
     this.#dirty().truncate = mark
   }
 
+  /**
+   * Fills in what is known of a hole, and cuts the log behind that. What was lost in the rest may have been
+   * counted by somebody.
+   */
+  giveUp(hole: Hole, kept: readonly Batch[]): void {
+    const { claim } = this
+    if (kept.length > 0) this.fill(hole, kept)
+    this.truncate(kept.at(-1)?.end ?? hole.from)
+    this.#keepWord(claim)
+  }
+
   reset({ point, configuration }: Snapshot): void {
-    const { last } = this.log
-    // Damage hides whether what lies behind the point was another leader's. It may have been counted.
-    const mayCount = last.mark > point.mark && this.log.termAt(point.mark) === undefined
-    if (mayCount && !(this.promised && reaches(this.promised, last))) this.promised = last
+    // Of a damaged log more may be lost with it than differed from the leader's.
+    const claim = this.isWhole ? point : this.claim
     this.configurations.reset(configuration, point.mark)
-    this.log.reset(point)
+    this.#filled = this.log.reset(point)
+    this.#keepWord(claim)
     this.io.cut(point.mark)
     this.mending = undefined
     this.#hardIsDirty = true
@@ -190,9 +206,14 @@ export class CoreState {
   /** Forgets what lies below the mark, which is committed and synced here. */
   trim(mark: number): void {
     if (mark <= this.log.low.mark || mark > Math.min(this.log.committed, this.log.stable)) return
-    // Within damage it waits: for repair, or for a mark behind it. The term of the low mark must be known.
-    if (this.log.termAt(mark) === undefined) return
+    const hole = this.log.holes.find(({ from, to }) => from < mark && mark < to)
+    if (hole) {
+      // Within a hole no term is known.
+      this.trim(hole.from)
+      return
+    }
     if (this.configurations.trim(mark)) this.#hardIsDirty = true
+    this.configurations.forget(mark)
     this.log.trim(mark)
     if (this.mending && !this.log.holes.includes(this.mending.hole)) this.mending = undefined
     this.#dirty().trim = mark
@@ -202,7 +223,7 @@ export class CoreState {
   take(): Output {
     const persist = this.#takeWork()
     const messages = this.#takeMessages()
-    const shown = Math.min(this.log.committed, this.log.stable)
+    const shown = Math.min(this.log.committed, this.log.onDisk)
     const commit = shown > this.#shown ? shown : undefined
     this.#shown = Math.max(this.#shown, shown)
     const output = {

@@ -60,7 +60,6 @@ export function afterProgress(state: CoreState): void {
   const moved = advanceCommit(state)
   finishPending(state)
   if (moved) {
-    state.configurations.forget(state.log.committed)
     if (!settleMembers(state)) return
     sendToAll(state, true)
   }
