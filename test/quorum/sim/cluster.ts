@@ -107,8 +107,9 @@ export class SimCluster {
     for (const member of this.#members) void member.start()
     this.#clients.start(settings.clients, settings.thinkMs, this.#draws.fork())
     this.#nemesis.start()
-    while (!this.#isEnough()) await this.#runFor(100)
+    while (!this.#isEnough() && this.#time.now < settings.endMs) await this.#runFor(100)
     this.#nemesis.stop()
+    await this.#goOnCalmly()
     this.#clients.stop()
     await this.#healMajority()
     await this.#healAll()
@@ -134,9 +135,18 @@ export class SimCluster {
   }
 
   #isEnough(): boolean {
-    const { eventsMin, ackedMin, endMs } = this.settings
-    if (this.#time.now >= endMs) return true
+    const { eventsMin, ackedMin } = this.settings
     return this.#time.events >= eventsMin && this.#clients.acked >= ackedMin
+  }
+
+  /** What trouble did not let happen happens without it. */
+  async #goOnCalmly(): Promise<void> {
+    if (this.#isEnough()) return
+    await this.#calm()
+    this.#network.heal()
+    this.#network.calm()
+    for (const member of this.#members) if (member.isDown) await this.#startNow(member)
+    await this.#until('enough is appended', () => this.#isEnough())
   }
 
   async #runFor(ms: number): Promise<void> {

@@ -4,6 +4,7 @@ import {
   type Batch,
   type Envelope,
   type HardState,
+  type Hole,
   type Input,
   type Members,
   type Output,
@@ -51,7 +52,7 @@ export class Invariants {
   readonly #leaders = new Map<number, number>()
   readonly #votes = new Map<string, number>()
   /** Each batch that was ever written, by term and end: with the place before it and what it holds. */
-  readonly #written = new Map<string, { before: string; content: string }>()
+  readonly #written = new Map<string, { before: Point; content: string; batch: Batch }>()
   /** Everything that is committed, by its end. */
   readonly #committed = new Map<number, Batch>()
   /** The end of it. */
@@ -75,6 +76,18 @@ export class Invariants {
     }
     this.#watched.set(id, watched)
     return watched
+  }
+
+  /** What lay in a hole: by Log Matching, the place where it ends says all that is before. */
+  batchesIn({ from, to, term }: Hole): Batch[] {
+    const found: Batch[] = []
+    for (let at: Point = { term, mark: to }; at.mark > from; ) {
+      const known = this.#written.get(`${at.term}/${at.mark}`)
+      if (!known) throw new Error(`nobody has written ${at.term}/${at.mark}`)
+      found.unshift(known.batch)
+      at = known.before
+    }
+    return found
   }
 
   /** A hard state is on the disk. */
@@ -114,6 +127,9 @@ export class Invariants {
       this.#checkWritten(watched, persist)
       watched.memory.apply(persist)
       watched.pending.set(persist.number, persist)
+      // Of a log that was damaged beyond repair nobody is told any more.
+      const from = persist.reset?.mark ?? watched.committed
+      watched.committed = Math.min(watched.committed, from)
     }
     this.#checkStatus(watched, status)
     const leads = status.role === 'leader'
@@ -162,13 +178,14 @@ export class Invariants {
     }
     for (const batch of batches) {
       const key = `${batch.term}/${batch.end}`
-      const place = `${before.term}/${before.mark}`
       const content = contentOf(batch)
       const known = this.#written.get(key)
-      if (!known) this.#written.set(key, { before: place, content })
+      if (!known) this.#written.set(key, { before, content, batch })
       else {
-        must(known.before === place && known.content === content, 'Log Matching', () => {
-          return `replica ${watched.id} has at ${key} "${content}" behind ${place}, another "${known.content}" behind ${known.before}`
+        const place = before
+        const isSame = known.before.term === place.term && known.before.mark === place.mark
+        must(isSame && known.content === content, 'Log Matching', () => {
+          return `replica ${watched.id} has at ${key} "${content}" behind ${JSON.stringify(place)}, another "${known.content}" behind ${JSON.stringify(known.before)}`
         })
       }
       before = { term: batch.term, mark: batch.end }

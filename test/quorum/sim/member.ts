@@ -305,19 +305,17 @@ export class SimMember {
     }
   }
 
-  /** What the log holds. Damage is taken from what is known of the disk: it will be given back just so. */
+  /** What the log holds. Of damage it is known what was lost. */
   async #shadowOf(log: Log): Promise<ShadowLog> {
     const stored = await storedLog(log)
     const shadow = new ShadowLog()
     shadow.low = stored.low
-    const known = this.#watched?.disk.clone()
-    for (const work of this.#watched?.pending.values() ?? []) known?.apply(work)
     let from = stored.low.mark
     const batches: Batch[] = []
     for (const hole of [...stored.holes, undefined]) {
       const to = hole?.from ?? stored.last.mark
       if (from < to) batches.push(...(await readBatches(log, from, to, Number.POSITIVE_INFINITY)))
-      if (hole) batches.push(...(known?.between(hole.from, hole.to) ?? []))
+      if (hole) batches.push(...this.#world.invariants.batchesIn(hole))
       from = hole?.to ?? to
     }
     shadow.apply({ number: 0, batches })

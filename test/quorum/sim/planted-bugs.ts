@@ -1,0 +1,211 @@
+// A simulator that cannot fail proves nothing. Each planted bug puts back what went wrong in some system (the hazard
+// numbers are those of docs/quorum.md), as an edit of the built code in a copy of it; the simulator has to find each.
+// An edit whose text is not found is an error, so that the list cannot rot.
+import { execFile } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+export interface QuorumBug {
+  readonly name: string
+  /** Number of the hazard, or of the rule, in docs/quorum.md. */
+  readonly hazard: string
+  /** Below dist. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** Seeds within which it must be found. */
+  readonly seeds: number
+}
+
+export const QUORUM_BUGS: readonly QuorumBug[] = [
+  {
+    name: 'an append is acknowledged before it is synced',
+    hazard: 'hazard 1',
+    file: 'quorum/core/state.js',
+    find: "    'append-reply',\n",
+    replace: '',
+    seeds: 100,
+  },
+  {
+    name: 'a replica whose end was damaged votes as if it were whole',
+    hazard: 'hazard 3',
+    file: 'quorum/stored-log.js',
+    find: 'lostEnd: lost.length === 0 ? undefined : Math.max(...lost.map((range) => range.endOffset)),',
+    replace: 'lostEnd: undefined,',
+    seeds: 3000,
+  },
+  {
+    name: 'voters change without a joint configuration',
+    hazard: 'hazard 5',
+    file: 'quorum/core/members.js',
+    find: 'outgoing: same ? [] : now.voters',
+    replace: 'outgoing: []',
+    seeds: 1000,
+  },
+  {
+    name: 'members that were cut off stay in force',
+    hazard: 'hazard 5',
+    file: 'quorum/core/configurations.js',
+    find: 'this.#list = this.#list.filter(({ point }, i) => i === 0 || point.mark <= mark);',
+    replace: '',
+    seeds: 1000,
+  },
+  {
+    name: 'the vote is not on the disk',
+    hazard: 'hazard 7',
+    file: 'quorum/core/state.js',
+    find: 'return { term, vote, promised,',
+    replace: 'return { term, vote: 0, promised,',
+    seeds: 300,
+  },
+  {
+    name: 'what is said of a term does not wait for the disk',
+    hazard: 'hazard 7',
+    file: 'quorum/disk-queue.js',
+    find: 'await this.#saveHard(hard);',
+    replace: 'void this.#saveHard(hard);',
+    seeds: 100,
+  },
+  {
+    name: 'half of the voters are a quorum',
+    hazard: 'hazard 9',
+    file: 'quorum/core/majority.js',
+    find: 'return Math.floor(count / 2) + 1;',
+    replace: 'return Math.max(1, Math.floor(count / 2));',
+    seeds: 300,
+  },
+  {
+    name: 'a write that was cut since counts as written',
+    hazard: 'hazard 10',
+    file: 'quorum/core/io-queue.js',
+    find: 'work.end = Math.min(work.end, mark);',
+    replace: '',
+    seeds: 3000,
+  },
+  {
+    name: 'a vote is granted whatever the candidate’s log',
+    hazard: 'hazard 11',
+    file: 'quorum/core/election.js',
+    find: 'const granted = mayGrant && reaches(request.last, state.claim);',
+    replace: 'const granted = mayGrant;',
+    seeds: 300,
+  },
+  {
+    name: 'a new leader answers reads before it has committed',
+    hazard: 'hazard 12',
+    file: 'quorum/core/reading.js',
+    find: 'if (state.log.committed < leading.ownMark)',
+    replace: 'if (false)',
+    seeds: 1000,
+  },
+  {
+    name: 'an append is reported when the leader alone has it',
+    hazard: 'hazard 13',
+    file: 'quorum/core/tenure.js',
+    find: "end <= (acks === 'leader' ? sound : shown)",
+    replace: 'end <= sound',
+    seeds: 300,
+  },
+  {
+    name: 'any heartbeat’s reply confirms any read',
+    hazard: 'hazard 14',
+    file: 'quorum/core/reading.js',
+    find: '?? 0) >= round',
+    replace: '?? 0) >= 0',
+    seeds: 1000,
+  },
+  {
+    name: 'a leader counts itself before it has synced',
+    hazard: 'hazard 15',
+    file: 'quorum/core/leading.js',
+    find: 'return state.log.sound;',
+    replace: 'return state.log.last.mark;',
+    seeds: 300,
+  },
+  {
+    name: 'batches of earlier terms are committed by counting',
+    hazard: 'Raft 5.4.2',
+    file: 'quorum/core/tenure.js',
+    find: 'if (log.termAt(mark) !== state.term)',
+    replace: 'if (false)',
+    seeds: 3000,
+  },
+  {
+    name: 'a heartbeat commits more than the follower has acknowledged',
+    hazard: 'rule 6',
+    file: 'quorum/core/replication.js',
+    find: 'const commit = Math.min(match, committed);',
+    replace: 'const commit = committed;',
+    seeds: 1000,
+  },
+  {
+    name: 'an old append cuts what came after it',
+    hazard: 'rule 5',
+    file: 'quorum/core/following.js',
+    find: 'if (batch.end <= log.last.mark && log.termAt(batch.end) === batch.term)',
+    replace: 'if (false)',
+    seeds: 300,
+  },
+  {
+    name: 'a change of members before the leader has committed in its term',
+    hazard: 'rule 8',
+    file: 'quorum/core/core.js',
+    find: 'return isSettled && log.committed >= leading.ownMark ? undefined',
+    replace: 'return true ? undefined',
+    seeds: 1000,
+  },
+  {
+    name: 'no directory sync after a rename',
+    hazard: 'hazard 20',
+    file: 'log/file-steps.js',
+    find: 'yield syncFolderStep(files, dirname(path));',
+    replace: '',
+    seeds: 1000,
+  },
+]
+
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
+
+/** Plants each bug in a copy of the build and runs seeds until one fails. True if all were found. */
+export async function huntPlantedBugs(seed: number): Promise<boolean> {
+  let found = 0
+  for (const bug of QUORUM_BUGS) {
+    const result = await hunt(bug, seed)
+    if (result.fault) found++
+    const outcome = result.fault
+      ? `found after ${result.seeds} seeds: ${result.fault.slice(0, 100)}`
+      : `MISSED after ${result.seeds} seeds`
+    process.stdout.write(`  ${bug.hazard.padEnd(10)}  ${bug.name}: ${outcome}\n`)
+  }
+  process.stdout.write(`planted bugs: ${found} of ${QUORUM_BUGS.length} found\n`)
+  return found === QUORUM_BUGS.length
+}
+
+async function hunt(
+  bug: QuorumBug,
+  seed: number,
+): Promise<{ seeds: number; fault: string | undefined }> {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-sim-'))
+  try {
+    for (const part of ['package.json', 'dist', 'build']) {
+      cpSync(join(ROOT, part), join(folder, part), { recursive: true })
+    }
+    const path = join(folder, 'dist', bug.file)
+    const text = readFileSync(path, 'utf8')
+    if (text.split(bug.find).length !== 2) throw new Error(`${bug.file} has not once: ${bug.find}`)
+    writeFileSync(
+      path,
+      text.replace(bug.find, () => bug.replace),
+    )
+    const main = join(folder, 'build', 'test', 'quorum', 'sim', 'main.js')
+    const args = [main, `--seed=${seed}`, `--seeds=${bug.seeds}`, '--first']
+    const { stdout } = await promisify(execFile)(process.execPath, args).catch((error) => error)
+    const fault = /FAULT seed \d+: (.*)/.exec(stdout)?.[1]
+    return { seeds: Number(/(\d+) seeds in/.exec(stdout)?.[1] ?? 0), fault }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
