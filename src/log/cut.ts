@@ -38,6 +38,11 @@ export function* cutFrom(w: WriterState, from: number): Steps {
     )
   }
   if (from === w.active.endOffset) return
+  if (from === w.lowWaterMark && w.damage.length > 0) {
+    // Nothing is left, and what lies before the cut may be damaged: nobody asks for it any more.
+    yield* resetTo(w, from, w.lowTerm)
+    return
+  }
   const at = segmentAt(w.segments, from)
   const hurt = w.segments[at]!
   const successor = yield* successorAt(w, hurt, from)

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../base/index.ts'
 import type { File } from '../io/index.ts'
+import { ENTRY_HEADER_BYTES, TYPE_LOST } from './entry-format.ts'
 import { syncFileStep, writeStep } from './file-steps.ts'
 import { Group } from './group.ts'
 import { markUnclean } from './meta-file.ts'
@@ -12,12 +13,13 @@ import type { WriterState } from './writer-state.ts'
 
 /**
  * Writes a peer's entries over a damaged range of this replica's log, in place. Fewer than were lost leave the
- * rest of the range damaged, to be cut off.
+ * rest of the range damaged: what is behind them is to be cut off, what is before `from` was trimmed.
  */
 export function* replaceRange(
   w: WriterState,
   range: DamagedRange,
   entries: readonly ReplicaEntry[],
+  from = range?.offset,
 ): Steps {
   const segment = w.segments.find((candidate) => candidate.id === range?.segmentId)
   if (!segment || !w.damage.includes(range)) {
@@ -28,7 +30,8 @@ export function* replaceRange(
   if (range.endPosition === undefined) {
     throw invalid('a range that reaches to the end is not replaced: append the entries again')
   }
-  const group = groupOf(range, entries, segment)
+  const all = from > range.offset ? [lostBefore(range, entries, from), ...entries] : entries
+  const group = groupOf(range, all, segment)
   yield* markUnclean(w)
   const file = w.settings.files.openSync(segment.storePath, 'write')
   try {
@@ -38,8 +41,30 @@ export function* replaceRange(
   } finally {
     file.closeSync()
   }
-  const rest = restOf(range, entries, group.length)
+  const rest = restOf(range, all, group.length)
   w.damage = w.damage.flatMap((other) => (other === range ? rest : other))
+}
+
+/**
+ * What takes the place of the entries before `from`, which were trimmed: nobody reads it, but everybody has to
+ * get past it.
+ */
+function lostBefore(
+  range: DamagedRange,
+  entries: readonly ReplicaEntry[],
+  from: number,
+): ReplicaEntry {
+  const [first] = entries
+  const wanted = entries.reduce((sum, { data }) => sum + ENTRY_HEADER_BYTES + data.length, 0)
+  const bytes = (range.endPosition ?? range.position) - range.position - wanted
+  if (!first || from >= range.endOffset || bytes < ENTRY_HEADER_BYTES) {
+    throw invalid(
+      `${entries.length} entries with ${wanted} bytes are not the end of a range of ${wanted + bytes} bytes`,
+    )
+  }
+  const { term, timestamp } = first
+  const data = new Uint8Array(bytes - ENTRY_HEADER_BYTES)
+  return { term, type: TYPE_LOST, timestamp, count: from - range.offset, data, more: false }
 }
 
 /** What stays damaged behind the entries. */

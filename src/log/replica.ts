@@ -144,11 +144,16 @@ export class Replica {
   /**
    * Puts a peer's entries in the place of a damaged range, which they must fill exactly; then the
    * range is whole again and synced. Entries that end a batch (`more: false` said of the last) may also fill
-   * its beginning; then the rest is still damaged, and can be cut off behind them.
+   * its beginning; then the rest is still damaged, and can be cut off behind them. With `from`, where the
+   * low-water mark lies within the range, they fill what is left of it.
    */
-  async replaceDamaged(range: DamagedRange, entries: readonly ReplicaEntry[]): Promise<void> {
+  async replaceDamaged(
+    range: DamagedRange,
+    entries: readonly ReplicaEntry[],
+    from: number = range?.offset,
+  ): Promise<void> {
     checkEntries(entries)
     for (const entry of entries) checkBirth(entry)
-    return runJob(this.#w, 'repair', () => replaceRange(this.#w, range, entries))
+    return runJob(this.#w, 'repair', () => replaceRange(this.#w, range, entries, from))
   }
 }

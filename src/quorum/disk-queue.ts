@@ -94,10 +94,13 @@ async function fillHole(
   batches: readonly Batch[],
 ): Promise<void> {
   const { replica } = log
-  const inHole = ({ offset }: DamagedRange) => offset >= hole.from && offset < hole.to
+  const inHole = ({ offset, endOffset }: DamagedRange) => offset < hole.to && endOffset > hole.from
   for (const range of replica.damage.filter(inHole)) {
-    await replica.replaceDamaged(range, entriesIn(batches, range))
+    // The low-water mark may lie within a range, and the hole begins there.
+    const from = Math.max(range.offset, hole.from)
+    await replica.replaceDamaged(range, entriesIn(batches, { ...range, offset: from }), from)
   }
+  invariant(!replica.damage.some(inHole), `the hole from ${hole.from} to ${hole.to} is filled`)
 }
 
 function entriesIn(batches: readonly Batch[], range: DamagedRange): ReplicaEntry[] {

@@ -322,6 +322,49 @@ describe('replaceDamaged', () => {
     await log.close()
   })
 
+  it('is repaired from the low-water mark on, where that lies within it', async () => {
+    const damaged = await killedReplica(9)
+    const low = await openReplica(damaged.files, ONE_SEGMENT)
+    await low.trim(9)
+    const files = cloneAll(damaged.files)
+    const bytes = readFile(files, damaged.store)
+    for (const lsn of [8, 9]) bytes[placesOf(damaged.peer, damaged.store)[lsn]!.position + 16]! ^= 1
+    writeFile(files, damaged.store, bytes)
+    const log = await openReplica(files, ONE_SEGMENT)
+    const [range] = log.replica.damage
+    assert.deepEqual(rangesOf(log), [[8, 10]])
+    const [, second] = await fromPeer(damaged.peer, range!)
+    await assertCode('INVALID_ARGUMENT', log.replica.replaceDamaged(range!, [second!], 10))
+    await assertCode('INVALID_ARGUMENT', log.replica.replaceDamaged(range!, [second!, second!], 9))
+    await log.replica.replaceDamaged(range!, [second!], 9)
+    assert.deepEqual(rangesOf(log), [])
+    log.replica.commit(12)
+    assert.deepEqual(await textsOf(log, { from: 9 }), TEXTS.slice(9))
+    await log.close()
+    await low.close()
+  })
+
+  it('below the low-water mark is in nobody’s way', async () => {
+    const damaged = await killedReplica(3)
+    const low = await openReplica(damaged.files, ONE_SEGMENT)
+    await low.trim(3)
+    const files = cloneAll(damaged.files)
+    const places = placesOf(files, damaged.store)
+    for (const lsn of [2, 4]) damageEntry(files, places[lsn]!)
+    const log = await openReplica(files, ONE_SEGMENT)
+    assert.deepEqual(rangesOf(log), [
+      [2, 3],
+      [4, 5],
+    ])
+    await log.replica.truncateAfter(3)
+    assert.deepEqual(rangesOf(log), [])
+    await appendTexts(log, ['goes on'], 2)
+    log.replica.commit(4)
+    assert.deepEqual(await textsOf(log, { from: 3 }), ['goes on'])
+    await log.close()
+    await low.close()
+  })
+
   it('is repaired at its beginning, and the rest cut off', async () => {
     const damaged = await killedReplica(7)
     // Headers, so that it cannot be told where the second begins.

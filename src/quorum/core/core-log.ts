@@ -125,7 +125,9 @@ export class CoreLog {
     if (from === this.#last.mark) return []
     const first = this.#unstable[0]
     if (first === undefined || from < first.start) {
-      return this.#view.batches(from, this.#stable, maxBytes)
+      const damage = [...this.#holes, ...this.#filling].filter((hole) => hole.from >= from)
+      const to = Math.min(this.#stable, ...damage.map((hole) => hole.from))
+      return this.#view.batches(from, to, maxBytes)
     }
     const at = this.#unstable.findIndex((batch) => batch.start === from)
     invariant(at >= 0, `mark ${from} is the start of a batch`)

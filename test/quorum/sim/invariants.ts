@@ -21,6 +21,8 @@ export interface Watched {
   memory: ShadowLog
   /** As its disk has it, so far as the core was told. */
   disk: ShadowLog
+  /** What the disk had before damage took the end of it: what was counted on it then was there. */
+  lost: ShadowLog | undefined
   /** Work at the disk that is not reported. */
   pending: Map<number, NonNullable<Output['persist']>>
   hard: HardState
@@ -67,6 +69,7 @@ export class Invariants {
       id,
       memory: log,
       disk: log.clone(),
+      lost: hard.promised ? (before?.lost ?? before?.disk) : undefined,
       pending: new Map(),
       hard,
       term: hard.term,
@@ -247,7 +250,10 @@ export class Invariants {
     const batch = this.#committed.get(committed)
     if (!batch) return
     const point = { term: batch.term, mark: batch.end }
-    const holders = (who: number) => (this.#watched.get(who)?.disk.has(point) ? 1 : 0)
+    const holders = (who: number) => {
+      const watched = this.#watched.get(who)
+      return watched?.disk.has(point) || watched?.lost?.has(point) ? 1 : 0
+    }
     must(quorumMark(members, holders) >= 1, 'Committed On Quorum', () => {
       return `replica ${id} commits ${point.term}/${point.mark} on ${describe(members, holders)}`
     })

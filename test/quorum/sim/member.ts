@@ -51,6 +51,7 @@ export class SimMember {
   #files = new ForgetfulFiles()
   #life: Life | undefined
   #isStarting = false
+  #isRotting = false
   /** Counts starts: what an older one began is not heard any more. */
   #number = 0
   #wallOffsetMs: number
@@ -94,7 +95,8 @@ export class SimMember {
   }
 
   get isDown(): boolean {
-    return this.#life === undefined && !this.#isStarting && !this.isWiped
+    const isBusy = this.#isStarting || this.#isRotting
+    return this.#life === undefined && !isBusy && !this.isWiped
   }
 
   /** Ends of batches in `(from, to]`. */
@@ -269,10 +271,14 @@ export class SimMember {
     const before = cloneAll(files)
     if (!flipBits(files, `${LOG_FOLDER}/${name}`, this.#draws)) return false
     const number = this.#number
+    // As long as it is not known, nobody else may lose anything.
+    this.isRotten = true
+    this.#isRotting = true
     const least = await damageOf(cloneAll(before), undefined)
     // Damage of what opening needs refuses even a replica: it is as good as wiped, which is another fault.
     const found = await damageOf(cloneAll(files), least).catch(() => undefined)
-    if (number !== this.#number || this.#isStarting) return false
+    this.#isRotting = false
+    if (number !== this.#number) return false
     if (!found) this.#files = before
     this.#watchFiles()
     this.isRotten = found !== undefined

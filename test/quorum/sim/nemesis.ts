@@ -213,23 +213,22 @@ export class Nemesis {
     }
   }
 
-  /** A voter becomes a learner, or a learner a voter; at times both at once. */
+  /** Any of those who are members become the voters, and the others learners. */
   #change(draws: Draws): void {
     const { configuration, members } = this.#v
     const now = configuration()
     if (isJoint(now)) return
-    const voters = [...now.voters]
-    const learners = now.learners.filter((id) => !members.find((m) => m.id === id)?.isWiped)
-    const grows = learners.length > 0 && (voters.length < 2 || draws.chance(0.6))
-    if (grows) voters.push(...learners.splice(draws.integer(0, learners.length - 1), 1))
     const isHarmed = (id: number) => {
-      const member = members.find((m) => m.id === id)
+      const member = members.find((each) => each.id === id)
       return !member || member.isWiped || member.isRotten
     }
-    if (voters.length > 2 && !voters.some(isHarmed) && draws.chance(0.5)) {
-      learners.push(...voters.splice(draws.integer(0, voters.length - 1), 1))
-    }
-    this.#propose('members changed', membersOf(voters, learners))
+    const all = draws.shuffle(everybody(now).filter((id) => !isHarmed(id)))
+    // Who has lost something is not outvoted by fewer: those who were counted on stay.
+    const isWhole = !now.voters.some(isHarmed)
+    const least = isWhole ? 1 : now.voters.length
+    if (all.length < least) return
+    const count = draws.integer(least, all.length)
+    this.#propose('members changed', membersOf(all.slice(0, count), all.slice(count)))
   }
 
   #transfer(draws: Draws): void {

@@ -60,8 +60,8 @@ const EVERY_MS: Readonly<Record<Fault, readonly [min: number, max: number]>> = {
   full: [5_000, 40_000],
   rot: [2_000, 15_000],
   wipe: [8_000, 40_000],
-  members: [3_000, 20_000],
-  transfer: [3_000, 20_000],
+  members: [500, 8_000],
+  transfer: [500, 8_000],
   trim: [1_000, 10_000],
 }
 
