@@ -1,4 +1,4 @@
-import { invariant } from '../base/index.ts'
+import { invariant, TidemarkError } from '../base/index.ts'
 import type { Cancel, Clock, Random } from '../io/index.ts'
 import type { Log } from '../log/index.ts'
 import { type BatchEntry, bytesOf, offsetsOf } from './batches.ts'
@@ -133,7 +133,11 @@ export class ReplicaHost {
     return this.#ask((id) => ({ kind: 'propose', id, offsets, bytes, payload: entries, acks }))
   }
 
+  /** Resolves when the first step of the change is committed. Rejects with INVALID_ARGUMENT if nobody had a vote. */
   change(target: Members): Promise<{ start: number; end: number }> {
+    if (target.voters.length === 0) {
+      return Promise.reject(new TidemarkError('INVALID_ARGUMENT', 'members without a voter'))
+    }
     return this.#ask((id) => ({ kind: 'change', id, target }))
   }
 

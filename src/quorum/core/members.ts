@@ -53,6 +53,7 @@ export function towards(now: Members, target: Members): Members {
     !isJoint(now) && !isJoint(target),
     'a change begins and ends outside a joint configuration',
   )
+  invariant(target.voters.length > 0, 'somebody has a vote')
   const same = `${now.voters}` === `${target.voters}`
   return { ...target, outgoing: same ? [] : now.voters }
 }
