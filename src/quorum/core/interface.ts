@@ -96,7 +96,10 @@ export interface Done {
 export interface Output {
   readonly persist: Persist | undefined
   readonly messages: readonly Envelope[]
-  /** Everything below is committed and on this disk: to be shown. Undefined: as before. */
+  /**
+   * Everything below is committed and on this disk: to be shown. Undefined: as before. It rises, but for a reset
+   * that leaves damage behind.
+   */
   readonly commit: number | undefined
   readonly done: readonly Done[]
   readonly reads: readonly { readonly id: number; readonly mark: number }[]

@@ -188,6 +188,7 @@ export class CoreState {
     const claim = this.isWhole ? point : this.claim
     this.configurations.reset(configuration, point.mark)
     this.#filled = this.log.reset(point)
+    this.#shown = Math.min(this.#shown, point.mark)
     this.#keepWord(claim)
     this.io.cut(point.mark)
     this.mending = undefined
@@ -203,9 +204,9 @@ export class CoreState {
     this.#dirty().fill = { hole, batches }
   }
 
-  /** Forgets what lies below the mark, which is committed and synced here. */
+  /** Forgets what lies below the mark, if that is not above the high-water mark here. */
   trim(mark: number): void {
-    if (mark <= this.log.low.mark || mark > Math.min(this.log.committed, this.log.stable)) return
+    if (mark <= this.log.low.mark || mark > this.#showable) return
     const hole = this.log.holes.find(({ from, to }) => from < mark && mark < to)
     if (hole) {
       // Within a hole no term is known.
@@ -223,9 +224,9 @@ export class CoreState {
   take(): Output {
     const persist = this.#takeWork()
     const messages = this.#takeMessages()
-    const shown = Math.min(this.log.committed, this.log.onDisk)
+    const shown = this.#showable
     const commit = shown > this.#shown ? shown : undefined
-    this.#shown = Math.max(this.#shown, shown)
+    this.#shown = shown
     const output = {
       persist,
       messages,
@@ -246,6 +247,11 @@ export class CoreState {
   }
 
   readonly #released: Envelope[] = []
+
+  /** The high-water mark: what is committed and on the disk, and what was shown before damage was found below. */
+  get #showable(): number {
+    return Math.max(this.#shown, Math.min(this.log.committed, this.log.onDisk))
+  }
 
   #dirty(): Mutable<Persist> {
     this.#work ??= { number: 0, batches: [] }

@@ -133,6 +133,7 @@ export class Invariants {
       // Of a log that was damaged beyond repair nobody is told any more.
       const from = persist.reset?.mark ?? watched.committed
       watched.committed = Math.min(watched.committed, from)
+      watched.shown = Math.min(watched.shown, persist.reset?.mark ?? watched.shown)
     }
     this.#checkStatus(watched, status)
     const leads = status.role === 'leader'

@@ -18,6 +18,7 @@ const HELP = `npm run sim -- [--seed=N] [--seeds=N] [--seconds=N] [--without=kil
   --trace        print every step of the one seed
   --corpus       first run every seed that ever failed
   --bugs         plant known bugs, one at a time, and find each
+  --bug=WORDS    only those with these words in their names
   --days=N       simulate days of one log instead
 
 for example: npm run sim -- --seed=1 --seeds=1000 --seconds=600
@@ -114,6 +115,7 @@ async function main(): Promise<void> {
       trace: { type: 'boolean', default: false },
       corpus: { type: 'boolean', default: false },
       bugs: { type: 'boolean', default: false },
+      bug: { type: 'string', default: '' },
       first: { type: 'boolean', default: false },
       worker: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -124,8 +126,8 @@ async function main(): Promise<void> {
   const seed = numberOf('seed', values.seed ?? String(Math.floor(Math.random() * 1e9)))
   const count = numberOf('seeds', values.seeds)
   const without = faultsOf(values.without)
-  if (values.bugs) {
-    process.exitCode = (await huntPlantedBugs(seed)) ? 0 : 1
+  if (values.bugs || values.bug) {
+    process.exitCode = (await huntPlantedBugs(seed, values.bug)) ? 0 : 1
     return
   }
   if (values.trace) {
