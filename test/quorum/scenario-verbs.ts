@@ -173,6 +173,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   crash: (cluster, words) => {
     for (const id of numbers(words)) cluster.at(id).crash()
   },
+  /** `crash-within 2 1`: while the disk does the next piece, of which only so many parts are done. */
+  'crash-within': (cluster, [id, parts]) => {
+    const { disk, pieces } = cluster.at(Number(id))
+    assert.ok(pieces[0], 'there is work')
+    disk.write(pieces[0], Number(parts))
+    cluster.at(Number(id)).crash()
+  },
   restart,
   damage,
   status: (cluster, words) => {

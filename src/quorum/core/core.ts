@@ -271,6 +271,7 @@ function onPersisted(state: CoreState, number: number): void {
   state.durableTerm = term
   state.log.persisted(end)
   if (filled) state.log.filled(filled)
+  state.forgetPromise()
   onOwnVote(state, term, vote)
   if (state.role === 'leader') afterProgress(state)
 }

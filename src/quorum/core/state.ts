@@ -62,6 +62,8 @@ export class CoreState {
   /** What the disk will have once all work at it is done; and what it has. */
   #hardIsDirty = false
   durableTerm: number
+  /** As the disk will have it: it goes when the log has reached there on the disk, and not before. */
+  #promisedOnDisk: Point | undefined
   #work: Mutable<Persist> | undefined
   #filled: Hole | undefined
   #messages: Envelope[] = []
@@ -78,6 +80,7 @@ export class CoreState {
     this.log = new CoreLog(view, log)
     this.configurations = new Configurations(hard.configurations, this.log)
     this.#shown = log.commit
+    this.#promisedOnDisk = hard.promised
     this.promised = this.#promise(hard, log)
     invariant(hard.term >= log.last.term, `term ${hard.term} is not below that of the log`)
   }
@@ -159,7 +162,20 @@ export class CoreState {
     const promised = reaches(this.log.last, claim) ? undefined : claim
     if (promised === this.promised) return
     this.promised = promised
-    this.#hardIsDirty = true
+    if (promised) this.#hardIsDirty = true
+  }
+
+  /** A piece of work is on the disk. A promise that was kept with it is not needed there any more. */
+  forgetPromise(): void {
+    if (!this.promised && this.#promisedOnDisk && this.#isKeptOnDisk()) this.#hardIsDirty = true
+  }
+
+  /** True if what the disk has of the log would do without the promise that is beside it. */
+  #isKeptOnDisk(): boolean {
+    const mark = this.log.onDisk
+    const term = this.log.termAt(mark)
+    const promised = this.#promisedOnDisk
+    return term !== undefined && (!promised || reaches({ term, mark }, promised))
   }
 
   /** Cuts the log. What was reported above the mark before does not count any more. */
@@ -292,7 +308,11 @@ export class CoreState {
   }
 
   #hard(): HardState {
-    const { term, vote, promised } = this
+    const { term, vote } = this
+    // It is written before the batches of the same piece, so these do not count yet.
+    const kept = this.#isKeptOnDisk() ? undefined : this.#promisedOnDisk
+    const promised = this.promised ?? kept
+    this.#promisedOnDisk = promised
     return { term, vote, promised, configurations: this.configurations.remembered }
   }
 }
