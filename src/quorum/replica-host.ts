@@ -61,6 +61,9 @@ export class Refused extends Error {
   }
 }
 
+/** How many ids there are for one life before those of another may begin. */
+const IDS_MAX = 2 ** 20
+
 interface Asked {
   readonly resolve: (answer: { start: number; end: number }) => void
   readonly reject: (error: unknown) => void
@@ -80,7 +83,8 @@ export class ReplicaHost {
   readonly #inputs: Input[] = []
   #isStepping = false
   #isStopped = false
-  #nextId = 1
+  /** Of this life only: an answer to a question of an earlier one is not taken for one of now. */
+  #nextId: number
   #cancelTick: Cancel | undefined
 
   private constructor(
@@ -89,6 +93,7 @@ export class ReplicaHost {
     core: (view: RecentBatches) => RaftCore,
   ) {
     this.#parts = parts
+    this.#nextId = parts.random.uint32() * IDS_MAX + 1
     this.#tickMs = settings.tickMs
     this.#snapshotMs = settings.tickMs * settings.electionTicks
     const recent = new RecentBatches(parts.log, settings.recentBytesMax, (error) => {

@@ -46,7 +46,10 @@ export type Input =
   | Proposal
   /** Changes who takes part: through a joint configuration if voters change. */
   | { readonly kind: 'change'; readonly id: number; readonly target: Members }
-  /** Asks for a mark below which everything is that anyone was told of before. */
+  /**
+   * Asks for a mark below which everything is that anyone was told of before. The id goes to the leader and comes
+   * back, so it must differ from those of all reads before, those of earlier lives of the replica included.
+   */
   | { readonly kind: 'read'; readonly id: number }
   | { readonly kind: 'transfer'; readonly to: ReplicaId }
   /** Stands for election at once. */

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { setImmediate as settled } from 'node:timers/promises'
+import { Log } from 'tidemark'
+import { ForgetfulFiles, seededRandom } from 'tidemark/testing'
+import { type Envelope, type HardState, membersOf } from '#dist/quorum/core/index.js'
+import { ReplicaHost } from '#dist/quorum/replica-host.js'
+
+const SETTINGS = {
+  id: 1,
+  tickMs: 1e9,
+  electionTicks: 10,
+  heartbeatTicks: 2,
+  appendBytesMax: 1000,
+  inflightMax: 4,
+  inflightBytesMax: 5000,
+  uncommittedBytesMax: 1e6,
+  recentBytesMax: 1000,
+}
+
+function hardOf(voters: readonly number[], term: number): HardState {
+  const configurations = [{ point: { term: 0, mark: 0 }, members: membersOf(voters) }]
+  return { term, vote: 0, promised: undefined, configurations }
+}
+
+/** One life of replica 1 over a log of its own; the clock stands still. */
+async function live(t: TestContext, voters: readonly number[], seed: number) {
+  const log = await Log.open('/log', { files: new ForgetfulFiles(), replica: true })
+  const sent: Envelope[] = []
+  const failures: unknown[] = []
+  const host = await ReplicaHost.start(SETTINGS, {
+    log,
+    hard: hardOf(voters, 1),
+    saveHard: () => Promise.resolve(),
+    send: (envelope) => sent.push(envelope),
+    clock: { now: () => 0, monotonic: () => 0, after: () => () => {}, settled: () => settled() },
+    random: seededRandom(seed),
+    onFailure: (error) => failures.push(error),
+  })
+  t.after(async () => {
+    await host.stop()
+    await log.close()
+  })
+  return { host, sent, failures }
+}
+
+describe('ReplicaHost', () => {
+  it('takes no answer to a read of an earlier life', async (t) => {
+    const ask = async (seed: number) => {
+      const { host, sent } = await live(t, [1, 2, 3], seed)
+      host.receive(2, { kind: 'heartbeat', term: 1, commit: 0, round: 1, low: 0 })
+      const read = host.readIndex()
+      const asked = sent.find(({ message }) => message.kind === 'read')?.message
+      assert.ok(asked?.kind === 'read')
+      return { host, read, id: asked.id }
+    }
+    const before = await ask(1)
+    before.read.catch(() => {})
+    const now = await ask(2)
+    now.host.receive(2, { kind: 'read-reply', term: 1, id: before.id, mark: 3 })
+    now.host.receive(2, { kind: 'read-reply', term: 1, id: now.id, mark: 7 })
+    assert.equal(await now.read, 7)
+  })
+})
