@@ -10,6 +10,7 @@ import {
   type Input,
   type Members,
   type Message,
+  membersOf,
   type Output,
   RaftCore,
   type Refusal,
@@ -131,17 +132,29 @@ export class ReplicaHost {
     this.step({ kind: 'message', from, message })
   }
 
-  /** Resolves with where the entries lie once they are as safe as asked for; rejects with {@link Refused}. */
+  /**
+   * Resolves with where the entries lie once they are as safe as asked for; rejects with {@link Refused}, or with
+   * INVALID_ARGUMENT if there are none.
+   */
   propose(entries: readonly BatchEntry[], acks: Acks): Promise<{ start: number; end: number }> {
+    if (entries.length === 0) return invalid('a batch without entries')
     const bytes = bytesOf(entries)
     const offsets = offsetsOf(entries)
     return this.#ask((id) => ({ kind: 'propose', id, offsets, bytes, payload: entries, acks }))
   }
 
-  /** Resolves when the first step of the change is committed. Rejects with INVALID_ARGUMENT if nobody had a vote. */
-  change(target: Members): Promise<{ start: number; end: number }> {
-    if (target.voters.length === 0) {
-      return Promise.reject(new TidemarkError('INVALID_ARGUMENT', 'members without a voter'))
+  /**
+   * Resolves when the first step of the change is committed. Rejects with INVALID_ARGUMENT if nobody had a vote, or if
+   * the members could not be: the core must never meet them.
+   */
+  change({ voters, outgoing, learners }: Members): Promise<{ start: number; end: number }> {
+    if (voters.length === 0) return invalid('members without a voter')
+    if (outgoing.length > 0) return invalid('a change to a joint configuration')
+    let target: Members
+    try {
+      target = membersOf(voters, learners)
+    } catch (error) {
+      return invalid((error as Error).message)
     }
     return this.#ask((id) => ({ kind: 'change', id, target }))
   }
@@ -231,6 +244,10 @@ export class ReplicaHost {
     this.#asked.clear()
     this.#parts.onFailure(error)
   }
+}
+
+function invalid(text: string): Promise<never> {
+  return Promise.reject(new TidemarkError('INVALID_ARGUMENT', text))
 }
 
 function makeOwn(clock: Clock): CoreSettings['makeOwn'] {

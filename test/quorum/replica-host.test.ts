@@ -61,4 +61,23 @@ describe('ReplicaHost', () => {
     now.host.receive(2, { kind: 'read-reply', term: 1, id: now.id, mark: 7 })
     assert.equal(await now.read, 7)
   })
+
+  for (const [what, voters, ids] of [
+    ['a replica twice', [1, 1], []],
+    ['a replica that is voter and learner', [1, 2], [2]],
+    ['what is no number of a replica', [1, 0.5], []],
+    ['nobody with a vote', [], [1]],
+  ] as const) {
+    it(`refuses members with ${what}, and goes on`, async (t) => {
+      const { host, failures } = await live(t, [1], 1)
+      host.step({ kind: 'campaign' })
+      while (!host.status.isReady) await settled()
+      const target = { voters, outgoing: [], learners: ids }
+      await assert.rejects(host.change(target), { code: 'INVALID_ARGUMENT' })
+      await assert.rejects(host.propose([], 'quorum'), { code: 'INVALID_ARGUMENT' })
+      const entry = { type: 128, timestamp: 0, count: 1, data: Buffer.from('x') }
+      assert.deepEqual(await host.propose([entry], 'quorum'), { start: 1, end: 2 })
+      assert.deepEqual(failures, [])
+    })
+  }
 })
