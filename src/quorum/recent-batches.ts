@@ -20,8 +20,8 @@ export class RecentBatches implements LogView {
   /** They follow one another to the end of what was written. */
   #recent: Batch[] = []
   #bytes = 0
-  /** Stretches that were read, by their first mark; undefined while they are. */
-  readonly #fetched = new Map<number, readonly Batch[] | undefined>()
+  /** Stretches that were read, by their first mark, or are being read. */
+  readonly #fetched = new Map<number, { batches: readonly Batch[] | undefined }>()
 
   constructor(log: Log, bytesMax: number, onFetched: (error?: unknown) => void) {
     this.#log = log
@@ -33,11 +33,11 @@ export class RecentBatches implements LogView {
     const first = this.#recent[0]
     if (first && from >= first.start) return within(this.#recent, this.#indexOf(from), to, maxBytes)
     const fetched = this.#fetched.get(from)
-    if (fetched) {
+    if (fetched?.batches) {
       this.#fetched.delete(from)
-      return within(fetched, 0, to, maxBytes)
+      return within(fetched.batches, 0, to, maxBytes)
     }
-    if (!this.#fetched.has(from)) void this.#fetch(from, to, maxBytes)
+    if (!fetched) void this.#fetch(from, to, maxBytes)
     return LATER
   }
 
@@ -79,16 +79,20 @@ export class RecentBatches implements LogView {
 
   async #fetch(from: number, to: number, maxBytes: number): Promise<void> {
     if (this.#fetched.size >= FETCHED_MAX) this.#fetched.clear()
-    this.#fetched.set(from, undefined)
+    const fetch: { batches: readonly Batch[] | undefined } = { batches: undefined }
+    this.#fetched.set(from, fetch)
+    // A cut meanwhile has made what is read worthless, and may make it fail; another read may have begun since.
+    const isWanted = () => this.#fetched.get(from) === fetch
     let failure: unknown
     try {
-      const batches = await readBatches(this.#log, from, to, maxBytes)
-      // A cut meanwhile has made it worthless.
-      if (this.#fetched.has(from)) this.#fetched.set(from, batches)
+      fetch.batches = await readBatches(this.#log, from, to, maxBytes)
     } catch (error) {
-      this.#fetched.delete(from)
       // What was trimmed meanwhile the core will not ask for again.
-      if (!(error instanceof TidemarkError && error.code === 'TRIMMED')) failure = error
+      const isTrimmed = error instanceof TidemarkError && error.code === 'TRIMMED'
+      if (isWanted()) {
+        this.#fetched.delete(from)
+        if (!isTrimmed) failure = error
+      }
     }
     this.#onFetched(failure)
   }
