@@ -81,4 +81,27 @@ describe('a hole of which the leader has forgotten the beginning', () => {
       assert.deepEqual(messages[0]!.message, { kind: 'vote-reply', term: 6, granted })
     }
   })
+
+  it('is not trimmed to there by the piece that fills it, which is not shown yet', () => {
+    const core = damaged(5)
+    const batch = {
+      term: 4,
+      start: 10,
+      end: 20,
+      bytes: 1,
+      kind: 'data',
+      payload: undefined,
+    } as const
+    const message: Message = { ...append({ term: 1, mark: 10 }, 15), batches: [batch] } as Message
+    const { persist, commit } = core.step({ kind: 'message', from: 2, message })
+    assert.deepEqual([commit, persist?.fill?.batches, persist?.trim], [10, [batch], undefined])
+    const { commit: shown } = core.step({ kind: 'persisted', number: persist!.number })
+    assert.equal(shown, 20)
+    const { persist: next } = core.step({
+      kind: 'message',
+      from: 2,
+      message: { kind: 'heartbeat', term: 5, commit: 20, round: 1, low: 15 },
+    })
+    assert.equal(next?.trim, 15)
+  })
 })

@@ -75,6 +75,11 @@ export class CoreLog {
     return ![...this.#holes, ...this.#filling].some((hole) => hole.from < to && hole.to > from)
   }
 
+  /** True if the mark lies within damage whose batches are on their way to the disk. */
+  isFilling(mark: number): boolean {
+    return this.#filling.some(({ from, to }) => from < mark && mark < to)
+  }
+
   /** The term of the entry before `mark`; undefined outside of the log and within damage. */
   termAt(mark: number): number | undefined {
     if (mark < this.low.mark || mark > this.#last.mark) return undefined

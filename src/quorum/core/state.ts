@@ -229,6 +229,8 @@ export class CoreState {
       this.trim(hole.from)
       return
     }
+    // What is being filled is shown once it is there, and nothing is trimmed before it could be shown.
+    if (this.log.isFilling(mark)) return
     if (this.configurations.trim(mark)) this.#hardIsDirty = true
     this.configurations.forget(mark)
     this.log.trim(mark)
