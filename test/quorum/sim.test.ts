@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { CORPUS } from './sim/corpus.ts'
 import { Invariants, Violation } from './sim/invariants.ts'
 import { runSeed } from './sim/run-seed.ts'
@@ -40,6 +42,17 @@ describe('a simulated cluster', () => {
       assert.equal(report.faults[kind] ?? 0, 0, kind)
     }
   })
+})
+
+describe('npm run sim', () => {
+  const main = fileURLToPath(new URL('sim/main.js', import.meta.url))
+  for (const word of ['--bogus', 'word', '--seeds=', '--seed=1e3', '--seconds=-1', '--without=x']) {
+    it(`ends with 2 and a line for ${word}`, () => {
+      const { status, stderr } = spawnSync(process.execPath, [main, '--seeds=0', word])
+      assert.equal(status, 2)
+      assert.match(stderr.toString(), /^sim: .*\n$/)
+    })
+  }
 })
 
 describe('the invariants see', () => {

@@ -62,7 +62,10 @@ export type Input =
   | { readonly kind: 'fetched' }
   /** A snapshot has got to the replica, or has not. */
   | { readonly kind: 'snapshot-sent'; readonly to: ReplicaId; readonly ok: boolean }
-  /** Everything below the mark may go: only a leader's word counts, and only below what is committed. */
+  /**
+   * Everything below the mark, the end of a batch, may go: only a leader's word counts, and only below what is
+   * committed.
+   */
   | { readonly kind: 'trim'; readonly mark: number }
 
 export interface Proposal {

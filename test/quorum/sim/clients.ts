@@ -1,5 +1,6 @@
 // Those who use the cluster, and what they are told.
 import type { Draws, LogAppend, LogRead, SimulatedTime } from 'tidemark/testing'
+import type { Acks } from '#dist/quorum/core/index.js'
 import { Refused } from '#dist/quorum/replica-host.js'
 import type { SimMember } from './member.ts'
 
@@ -54,7 +55,14 @@ export class Clients {
     // A client does not wait for ever; what it has asked may still happen.
     const given = { over: false }
     const work = draws.chance(0.75)
-      ? this.append(client, member, draws.integer(1, 3), draws.integer(0, 40), given)
+      ? this.append(
+          client,
+          member,
+          draws.integer(1, 3),
+          draws.integer(0, 40),
+          given,
+          drawAcks(draws),
+        )
       : this.read(client, member, given)
     await Promise.race([
       work,
@@ -73,6 +81,7 @@ export class Clients {
     count: number,
     padding: number,
     given = { over: false },
+    acks: Acks = 'quorum',
   ): Promise<boolean> {
     const values = Array.from({ length: count }, () => `v${++this.#value}.${'x'.repeat(padding)}`)
     const call = this.#time.now
@@ -86,8 +95,9 @@ export class Clients {
       return { type: TYPE_USER, timestamp, count: 1, data: Buffer.from(value) }
     })
     try {
-      const { start, end } = await member.host!.propose(entries, 'quorum')
-      if (given.over) return false
+      const { start, end } = await member.host!.propose(entries, acks)
+      // What fewer have confirmed may be lost: nothing is known of it.
+      if (given.over || acks !== 'quorum') return false
       settle({ kind: 'ok', first: start, last: end - 1 })
       this.acked++
       this.#onAcked(end)
@@ -130,4 +140,9 @@ export class Clients {
       throw error
     }
   }
+}
+
+function drawAcks(draws: Draws): Acks {
+  if (draws.chance(0.85)) return 'quorum'
+  return draws.chance(0.5) ? 'leader' : 'none'
 }

@@ -26,7 +26,7 @@ for example: npm run sim -- --seed=1 --seeds=1000 --seconds=600
 
 function numberOf(name: string, text: string): number {
   const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 0) return value
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value
   process.stderr.write(`sim: --${name} takes a whole number, not ${text}\n`)
   process.exit(2)
 }
@@ -105,26 +105,36 @@ async function reportFailure(
   }
 }
 
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: 'string' },
+        seeds: { type: 'string', default: '200' },
+        seconds: { type: 'string', default: '86400' },
+        without: { type: 'string', default: '' },
+        trace: { type: 'boolean', default: false },
+        corpus: { type: 'boolean', default: false },
+        bugs: { type: 'boolean', default: false },
+        bug: { type: 'string', default: '' },
+        first: { type: 'boolean', default: false },
+        worker: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    process.stderr.write(`sim: ${(error as Error).message}\n`)
+    process.exit(2)
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string' },
-      seeds: { type: 'string', default: '200' },
-      seconds: { type: 'string', default: '86400' },
-      without: { type: 'string', default: '' },
-      trace: { type: 'boolean', default: false },
-      corpus: { type: 'boolean', default: false },
-      bugs: { type: 'boolean', default: false },
-      bug: { type: 'string', default: '' },
-      first: { type: 'boolean', default: false },
-      worker: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
+  const values = options()
   if (values.worker) return work()
   if (values.help) return void process.stdout.write(HELP)
   const seed = numberOf('seed', values.seed ?? String(Math.floor(Math.random() * 1e9)))
   const count = numberOf('seeds', values.seeds)
+  const seconds = numberOf('seconds', values.seconds)
   const without = faultsOf(values.without)
   if (values.bugs || values.bug) {
     process.exitCode = (await huntPlantedBugs(seed, values.bug)) ? 0 : 1
@@ -138,8 +148,9 @@ async function main(): Promise<void> {
   const seeds = values.corpus ? [...CORPUS, ...fresh] : fresh
   process.stdout.write(`simulated clusters: ${seeds.length} seeds at most, from ${seed}\n`)
   const started = performance.now()
-  const { totals, failed } = await runSeeds(seeds, without, numberOf('seconds', values.seconds))
+  const { totals, failed } = await runSeeds(seeds, without, seconds)
   process.stdout.write(`${totals.describe((performance.now() - started) / 1000)}\n`)
+  if (totals.runs === 0) process.exitCode = 1
   if (failed) {
     process.exitCode = 1
     await reportFailure(failed, without, !values.first)

@@ -35,7 +35,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     file: 'quorum/stored-log.js',
     find: 'lostEnd: lost.length === 0 ? undefined : Math.max(...lost.map((range) => range.endOffset)),',
     replace: 'lostEnd: undefined,',
-    seeds: 3000,
+    seeds: 1500,
   },
   {
     name: 'voters change without a joint configuration',
@@ -83,7 +83,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     file: 'quorum/core/io-queue.js',
     find: 'work.end = Math.min(work.end, mark);',
     replace: 'void work;',
-    seeds: 3000,
+    seeds: 1500,
   },
   {
     name: 'a vote is granted whatever the candidate’s log',
@@ -124,14 +124,6 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     find: 'return state.log.sound;',
     replace: 'return state.log.last.mark;',
     seeds: 300,
-  },
-  {
-    name: 'batches of earlier terms are committed by counting',
-    hazard: 'Raft 5.4.2',
-    file: 'quorum/core/tenure.js',
-    find: 'if (log.termAt(mark) !== state.term)',
-    replace: 'if (false)',
-    seeds: 3000,
   },
   {
     name: 'a heartbeat commits more than the follower has acknowledged',
