@@ -26,6 +26,12 @@ export function* cutFrom(w: WriterState, from: number): Steps {
       `cannot cut at offset ${from}: it must be from the high-water mark ${w.highWaterMark} to the end ${w.active.endOffset}`,
     )
   }
+  if (from === w.active.endOffset) return
+  if (from === w.lowWaterMark && w.damage.length > 0) {
+    // Nothing is left, and what lies before the cut may be damaged: nobody asks for it any more.
+    yield* resetTo(w, from, w.lowTerm)
+    return
+  }
   // Damage behind the cut goes with it; nothing says what lies between other damage and the cut.
   const damaged = w.damage.find(
     ({ offset, endOffset }) => offset < from && endOffset > w.lowWaterMark,
@@ -36,12 +42,6 @@ export function* cutFrom(w: WriterState, from: number): Steps {
       `cannot cut the log ${w.folder} at offset ${from}, because offset ${damaged.offset} is damaged: repair it first`,
       { offset: damaged.offset },
     )
-  }
-  if (from === w.active.endOffset) return
-  if (from === w.lowWaterMark && w.damage.length > 0) {
-    // Nothing is left, and what lies before the cut may be damaged: nobody asks for it any more.
-    yield* resetTo(w, from, w.lowTerm)
-    return
   }
   const at = segmentAt(w.segments, from)
   const hurt = w.segments[at]!

@@ -322,6 +322,25 @@ describe('replaceDamaged', () => {
     await log.close()
   })
 
+  it('is cut off at the low-water mark, where that lies within it', async () => {
+    const damaged = await killedReplica(9)
+    const low = await openReplica(damaged.files, ONE_SEGMENT)
+    await low.trim(9)
+    const files = cloneAll(damaged.files)
+    const bytes = readFile(files, damaged.store)
+    for (const lsn of [8, 9]) bytes[placesOf(damaged.peer, damaged.store)[lsn]!.position + 16]! ^= 1
+    writeFile(files, damaged.store, bytes)
+    const log = await openReplica(files, ONE_SEGMENT)
+    assert.deepEqual(rangesOf(log), [[8, 10]])
+    await log.replica.truncateAfter(9)
+    assert.deepEqual(rangesOf(log), [])
+    await appendTexts(log, ['goes on'], 2)
+    log.replica.commit(10)
+    assert.deepEqual(await textsOf(log, { from: 9 }), ['goes on'])
+    await log.close()
+    await low.close()
+  })
+
   it('is repaired from the low-water mark on, where that lies within it', async () => {
     const damaged = await killedReplica(9)
     const low = await openReplica(damaged.files, ONE_SEGMENT)
