@@ -25,6 +25,8 @@ const HARD_FOLDER = '/member/hard'
 
 export interface World {
   readonly settings: SimSettings
+  /** How the next life of a replica is driven. */
+  readonly host: () => SimSettings['host']
   readonly time: SimulatedTime
   readonly network: SimulatedNetwork<Message>
   readonly invariants: Invariants
@@ -169,7 +171,7 @@ export class SimMember {
     hard: HardState,
     watched: Watched,
   ): Promise<ReplicaHost> {
-    const { settings, network, invariants, onStep, onFault } = this.#world
+    const { network, invariants, onStep, onFault } = this.#world
     const guarded = (check: () => void) => {
       if (number !== this.#number) return
       try {
@@ -180,7 +182,7 @@ export class SimMember {
     }
     let host: ReplicaHost | undefined
     return ReplicaHost.start(
-      { ...settings.host, id: this.id },
+      { ...this.#world.host(), id: this.id },
       {
         log,
         hard,
