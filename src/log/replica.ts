@@ -80,7 +80,10 @@ export class Replica {
     return this.#moveEnd(from, () => cutFrom(this.#w, from), 'cut')
   }
 
-  /** Empties the log; it goes on at `offset`, with `term` as that of the entry before. */
+  /**
+   * Empties the log; it goes on at `offset`, with `term` as that of the entry before. Not below the high-water
+   * mark, unless the log is damaged: then that mark falls to `offset`.
+   */
   reset(offset: number, term: number): Promise<void> {
     const from = checkOffset(offset, 'offset')
     const before = checkTerm(term, 'term')

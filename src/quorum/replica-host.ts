@@ -22,16 +22,9 @@ import { encodeMembers, TYPE_LEADER, TYPE_MEMBERS } from './own-entries.ts'
 import { RecentBatches } from './recent-batches.ts'
 import { storedLog } from './stored-log.ts'
 
-/** What drives a replica: how often, with what limits. */
-export interface HostSettings {
-  readonly id: ReplicaId
+/** What drives a replica: how often, and with the limits of its core. */
+export interface HostSettings extends Omit<CoreSettings, 'makeOwn' | 'random'> {
   readonly tickMs: number
-  readonly electionTicks: number
-  readonly heartbeatTicks: number
-  readonly appendBytesMax: number
-  readonly inflightMax: number
-  readonly inflightBytesMax: number
-  readonly uncommittedBytesMax: number
   /** Bytes of the last batches that are kept in memory for those who follow. */
   readonly recentBytesMax: number
 }
@@ -134,10 +127,12 @@ export class ReplicaHost {
 
   /**
    * Resolves with where the entries lie once they are as safe as asked for; rejects with {@link Refused}, or with
-   * INVALID_ARGUMENT if there are none.
+   * INVALID_ARGUMENT if there are none, or one is of a type that the quorum keeps for itself.
    */
   propose(entries: readonly BatchEntry[], acks: Acks): Promise<{ start: number; end: number }> {
     if (entries.length === 0) return invalid('a batch without entries')
+    const own = entries.find(({ type }) => type === TYPE_LEADER || type === TYPE_MEMBERS)
+    if (own) return invalid(`type ${own.type} is the quorum’s own`)
     const bytes = bytesOf(entries)
     const offsets = offsetsOf(entries)
     return this.#ask((id) => ({ kind: 'propose', id, offsets, bytes, payload: entries, acks }))
@@ -153,6 +148,8 @@ export class ReplicaHost {
     let target: Members
     try {
       target = membersOf(voters, learners)
+      // On the way there the voters of now are listed too.
+      encodeMembers({ ...target, outgoing: this.#core.status.members.voters })
     } catch (error) {
       return invalid((error as Error).message)
     }
@@ -172,6 +169,7 @@ export class ReplicaHost {
     this.#isStepping = true
     try {
       for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        if (this.#isStopped) return
         const output = this.#core.step(next)
         this.#perform(output)
         this.#parts.onStep?.(next, output)
@@ -185,10 +183,7 @@ export class ReplicaHost {
 
   /** Takes no more steps. Resolves when the disk has done what it was given. */
   async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#cancelTick?.()
-    for (const { reject } of this.#asked.values()) reject(new Refused('lost'))
-    this.#asked.clear()
+    this.#end()
     await this.#disk.idle()
   }
 
@@ -238,11 +233,15 @@ export class ReplicaHost {
 
   #fail(error: unknown): void {
     if (this.#isStopped) return
+    this.#end()
+    this.#parts.onFailure(error)
+  }
+
+  #end(): void {
     this.#isStopped = true
     this.#cancelTick?.()
     for (const { reject } of this.#asked.values()) reject(new Refused('lost'))
     this.#asked.clear()
-    this.#parts.onFailure(error)
   }
 }
 

@@ -59,6 +59,13 @@ function damageAt(damaged: Damaged, lsns: readonly number[]): void {
   for (const lsn of lsns) damageEntry(damaged.files, places[lsn]!)
 }
 
+/** Damages headers, so that it cannot be told where the entries behind the first begin. */
+function damageHeaders(files: ForgetfulFiles, { peer, store }: Damaged, lsns: readonly number[]) {
+  const bytes = readFile(files, store)
+  for (const lsn of lsns) bytes[placesOf(peer, store)[lsn]!.position + 16]! ^= 1
+  writeFile(files, store, bytes)
+}
+
 /** What a peer hands out for a range. */
 async function fromPeer(peer: ForgetfulFiles, range: DamagedRange): Promise<ReplicaEntry[]> {
   return usingReplica(cloneAll(peer), ONE_SEGMENT, (log) =>
@@ -322,14 +329,32 @@ describe('replaceDamaged', () => {
     await log.close()
   })
 
+  it('is left behind by a reset, below what was shown too', async () => {
+    const damaged = await killedReplica(9)
+    damageAt(damaged, [4])
+    const log = await openReplica(damaged.files, ONE_SEGMENT)
+    assert.equal(log.highWaterMark, 9)
+    await log.replica.reset(6, 0)
+    assert.deepEqual(rangesOf(log), [])
+    assert.deepEqual([log.lowWaterMark, log.highWaterMark, log.replica.endOffset], [6, 6, 6])
+    await appendTexts(log, ['goes on'], 2)
+    log.replica.commit(7)
+    await usingReplica(worstCrash(damaged.files), ONE_SEGMENT, async (again) => {
+      assert.deepEqual(rangesOf(again), [])
+      assert.equal(again.lowWaterMark, 6)
+      again.replica.commit(7)
+      assert.deepEqual(await textsOf(again, { from: 6 }), ['goes on'])
+      await assertCode('INVALID_ARGUMENT', again.replica.reset(6, 0))
+    })
+    await log.close()
+  })
+
   it('is cut off at the low-water mark, where that lies within it', async () => {
     const damaged = await killedReplica(9)
     const low = await openReplica(damaged.files, ONE_SEGMENT)
     await low.trim(9)
     const files = cloneAll(damaged.files)
-    const bytes = readFile(files, damaged.store)
-    for (const lsn of [8, 9]) bytes[placesOf(damaged.peer, damaged.store)[lsn]!.position + 16]! ^= 1
-    writeFile(files, damaged.store, bytes)
+    damageHeaders(files, damaged, [8, 9])
     const log = await openReplica(files, ONE_SEGMENT)
     assert.deepEqual(rangesOf(log), [[8, 10]])
     await log.replica.truncateAfter(9)
@@ -346,9 +371,7 @@ describe('replaceDamaged', () => {
     const low = await openReplica(damaged.files, ONE_SEGMENT)
     await low.trim(9)
     const files = cloneAll(damaged.files)
-    const bytes = readFile(files, damaged.store)
-    for (const lsn of [8, 9]) bytes[placesOf(damaged.peer, damaged.store)[lsn]!.position + 16]! ^= 1
-    writeFile(files, damaged.store, bytes)
+    damageHeaders(files, damaged, [8, 9])
     const log = await openReplica(files, ONE_SEGMENT)
     const [range] = log.replica.damage
     assert.deepEqual(rangesOf(log), [[8, 10]])
@@ -386,10 +409,7 @@ describe('replaceDamaged', () => {
 
   it('is repaired at its beginning, and the rest cut off', async () => {
     const damaged = await killedReplica(7)
-    // Headers, so that it cannot be told where the second begins.
-    const bytes = readFile(damaged.files, damaged.store)
-    for (const lsn of [8, 9]) bytes[placesOf(damaged.peer, damaged.store)[lsn]!.position + 16]! ^= 1
-    writeFile(damaged.files, damaged.store, bytes)
+    damageHeaders(damaged.files, damaged, [8, 9])
     const log = await openReplica(damaged.files, ONE_SEGMENT)
     const [range] = log.replica.damage
     assert.deepEqual(rangesOf(log), [[8, 10]])

@@ -75,6 +75,12 @@ describe('ReplicaHost', () => {
       const target = { voters, outgoing: [], learners: ids }
       await assert.rejects(host.change(target), { code: 'INVALID_ARGUMENT' })
       await assert.rejects(host.propose([], 'quorum'), { code: 'INVALID_ARGUMENT' })
+      for (const type of [2, 3]) {
+        const own = [{ type, timestamp: 0, count: 1, data: Buffer.alloc(0) }]
+        await assert.rejects(host.propose(own, 'quorum'), { code: 'INVALID_ARGUMENT' })
+      }
+      const many = membersOf(Array.from({ length: 1025 }, (_, i) => i + 1))
+      await assert.rejects(host.change(many), { code: 'INVALID_ARGUMENT' })
       const entry = { type: 128, timestamp: 0, count: 1, data: Buffer.from('x') }
       assert.deepEqual(await host.propose([entry], 'quorum'), { start: 1, end: 2 })
       assert.deepEqual(failures, [])

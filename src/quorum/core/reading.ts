@@ -26,7 +26,7 @@ export function onReadReply(state: CoreState, { id, mark }: MessageOf<'read-repl
   if (state.asked.delete(id)) state.answerRead(id, mark)
 }
 
-/** Reads that got no answer are asked again: any answer is good, since it is from after the question. */
+/** Reads that got no answer are asked again: whichever answer comes is good, it is from after the question. */
 export function askAgain(state: CoreState): void {
   state.sinceAsked = 0
   for (const id of state.asked) state.send(state.leader, { kind: 'read', term: state.term, id })

@@ -67,6 +67,8 @@ export class CoreState {
   #work: Mutable<Persist> | undefined
   #filled: Hole | undefined
   #messages: Envelope[] = []
+  /** Messages whose work the disk has done. */
+  readonly #released: Envelope[] = []
   #shown: number
   #done: Done[] = []
   #reads: { id: number; mark: number }[] = []
@@ -263,8 +265,6 @@ export class CoreState {
   release(messages: readonly Envelope[]): void {
     this.#released.push(...messages)
   }
-
-  readonly #released: Envelope[] = []
 
   /** The high-water mark: what is committed and on the disk, and what was shown before damage was found below. */
   get #showable(): number {
