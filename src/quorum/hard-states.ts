@@ -1,6 +1,6 @@
 import { TidemarkError } from '../base/index.ts'
 import { Log, type LogOptions } from '../log/index.ts'
-import type { HardState } from './core/index.ts'
+import type { HardState, Point } from './core/index.ts'
 
 /** After so many records the latest of each log are written once more, and what is before is forgotten. */
 const RECORDS_MAX = 512
@@ -63,13 +63,26 @@ export class HardStates {
 function parse(text: string, offset: number): HardRecord {
   try {
     const record = JSON.parse(text) as HardRecord
-    const { term, vote, configurations } = record.hard
-    const numbers = [term, vote, ...configurations.map(({ point }) => point.mark)]
-    if (typeof record.log === 'string' && numbers.every(Number.isSafeInteger)) return record
+    if (typeof record.log === 'string' && isHardState(record.hard)) return record
   } catch {
     // Said below.
   }
   throw new TidemarkError('CORRUPT', `the hard state at offset ${offset} cannot be read`, {
     offset,
   })
+}
+
+function isHardState({ term, vote, promised, configurations }: HardState): boolean {
+  const isKept = configurations.every(({ point, members: { voters, outgoing, learners } }) => {
+    return isPoint(point) && [...voters, ...outgoing, ...learners].every(isNumber)
+  })
+  return isKept && isNumber(term) && isNumber(vote) && (promised === undefined || isPoint(promised))
+}
+
+function isPoint({ term, mark }: Point): boolean {
+  return isNumber(term) && isNumber(mark)
+}
+
+function isNumber(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }

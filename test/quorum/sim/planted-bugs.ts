@@ -1,5 +1,4 @@
-// A simulator that cannot fail proves nothing. Each planted bug puts back what went wrong in some system (the hazard
-// numbers are those of docs/quorum.md), as an edit of the built code in a copy of it; the simulator has to find each.
+// A simulator that cannot fail proves nothing. Each planted bug puts back what went wrong in some system, as an edit of the built code in a copy of it; the simulator has to find each.
 // An edit whose text is not found is an error, so that the list cannot rot.
 import { execFile } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,8 +9,8 @@ import { promisify } from 'node:util'
 
 export interface QuorumBug {
   readonly name: string
-  /** Number of the hazard, or of the rule, in docs/quorum.md. */
-  readonly hazard: string
+  /** Where it was seen, or which rule is there against it. */
+  readonly source: string
   /** Below dist. */
   readonly file: string
   readonly find: string
@@ -23,7 +22,7 @@ export interface QuorumBug {
 export const QUORUM_BUGS: readonly QuorumBug[] = [
   {
     name: 'an append is acknowledged before it is synced',
-    hazard: 'hazard 1',
+    source: 'NATS #7564',
     file: 'quorum/core/state.js',
     find: "    'append-reply',\n",
     replace: '',
@@ -31,7 +30,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a replica whose end was damaged votes as if it were whole',
-    hazard: 'hazard 3',
+    source: 'NATS #7549',
     file: 'quorum/stored-log.js',
     find: 'lostEnd: lost.length === 0 ? undefined : Math.max(...lost.map((range) => range.endOffset)),',
     replace: 'lostEnd: undefined,',
@@ -39,7 +38,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'voters change without a joint configuration',
-    hazard: 'hazard 5',
+    source: 'NATS #7545',
     file: 'quorum/core/members.js',
     find: 'outgoing: same ? [] : now.voters',
     replace: 'outgoing: []',
@@ -47,7 +46,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'members that were cut off stay in force',
-    hazard: 'hazard 5',
+    source: 'NATS #7545',
     file: 'quorum/core/configurations.js',
     find: 'this.#list = this.#list.filter(({ point }, i) => i === 0 || point.mark <= mark);',
     replace: '',
@@ -55,7 +54,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'the vote is not on the disk',
-    hazard: 'hazard 7',
+    source: 'hashicorp/raft #661',
     file: 'quorum/core/state.js',
     find: 'return { term, vote, promised,',
     replace: 'return { term, vote: 0, promised,',
@@ -63,7 +62,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'what is said of a term does not wait for the disk',
-    hazard: 'hazard 7',
+    source: 'hashicorp/raft #661',
     file: 'quorum/disk-queue.js',
     find: 'await this.#saveHard(hard);',
     replace: 'void this.#saveHard(hard);',
@@ -71,7 +70,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'half of the voters are a quorum',
-    hazard: 'hazard 9',
+    source: 'openraft #1802',
     file: 'quorum/core/majority.js',
     find: 'return Math.floor(count / 2) + 1;',
     replace: 'return Math.max(1, Math.floor(count / 2));',
@@ -79,7 +78,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a write that was cut since counts as written',
-    hazard: 'hazard 10',
+    source: 'etcd raft: the async-write race',
     file: 'quorum/core/io-queue.js',
     find: 'work.end = Math.min(work.end, mark);',
     replace: 'void work;',
@@ -87,7 +86,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a vote is granted whatever the candidate’s log',
-    hazard: 'hazard 11',
+    source: 'openraft PR 1220',
     file: 'quorum/core/election.js',
     find: 'const granted = mayGrant && reaches(request.last, state.claim);',
     replace: 'const granted = mayGrant;',
@@ -95,7 +94,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a new leader answers reads before it has committed',
-    hazard: 'hazard 12',
+    source: 'Redpanda #10921',
     file: 'quorum/core/reading.js',
     find: 'if (state.log.committed < leading.ownMark)',
     replace: 'if (false)',
@@ -103,7 +102,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'an append is reported when the leader alone has it',
-    hazard: 'hazard 13',
+    source: 'Redpanda PR 14794',
     file: 'quorum/core/tenure.js',
     find: "end <= (acks === 'leader' ? sound : shown)",
     replace: 'end <= sound',
@@ -111,7 +110,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'any heartbeat’s reply confirms any read',
-    hazard: 'hazard 14',
+    source: 'etcd #20418',
     file: 'quorum/core/reading.js',
     find: '?? 0) >= round',
     replace: '?? 0) >= 0',
@@ -119,7 +118,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a leader counts itself before it has synced',
-    hazard: 'hazard 15',
+    source: 'etcd #14370',
     file: 'quorum/core/leading.js',
     find: 'return state.log.sound;',
     replace: 'return state.log.last.mark;',
@@ -127,7 +126,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a heartbeat commits more than the follower has acknowledged',
-    hazard: 'rule 6',
+    source: 'RATIS-2605',
     file: 'quorum/core/replication.js',
     find: 'const commit = Math.min(match, committed);',
     replace: 'const commit = committed;',
@@ -135,7 +134,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'an old append cuts what came after it',
-    hazard: 'rule 5',
+    source: 'Raft 5.3',
     file: 'quorum/core/following.js',
     find: 'if (batch.end <= log.last.mark && log.termAt(batch.end) === batch.term)',
     replace: 'if (false)',
@@ -143,7 +142,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'a change of members before the leader has committed in its term',
-    hazard: 'rule 8',
+    source: 'Ongaro, 2015',
     file: 'quorum/core/core.js',
     find: 'return isSettled && log.committed >= leading.ownMark ? undefined',
     replace: 'return true ? undefined',
@@ -151,7 +150,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
   },
   {
     name: 'no directory sync after a rename',
-    hazard: 'hazard 20',
+    source: 'etcd #6368',
     file: 'log/file-steps.js',
     find: 'yield syncFolderStep(files, dirname(path));',
     replace: '',
@@ -174,7 +173,7 @@ export async function huntPlantedBugs(seed: number, words: string): Promise<bool
     const outcome = result.fault
       ? `found after ${result.seeds} seeds: ${result.fault.slice(0, 100)}`
       : `MISSED after ${result.seeds} seeds`
-    process.stdout.write(`  ${bug.hazard.padEnd(10)}  ${bug.name}: ${outcome}\n`)
+    process.stdout.write(`  ${bug.source.padEnd(30)}  ${bug.name}: ${outcome}\n`)
   }
   process.stdout.write(`planted bugs: ${found} of ${bugs.length} found\n`)
   return found === bugs.length && found > 0
