@@ -1,8 +1,8 @@
 import { invariant } from '../base/index.ts'
 import type { DamagedRange, Log, ReplicaEntry } from '../log/index.ts'
-import { entriesOf } from './batches.ts'
 import type { Batch, HardState, Persist } from './core/index.ts'
 import type { RecentBatches } from './recent-batches.ts'
+import { entriesOf } from './wire/index.ts'
 
 /**
  * Does a replica's work at the disk in the order in which the core asks for it. Work that only appends or

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../base/index.ts'
 import type { Log } from '../log/index.ts'
-import { batchOf } from './batches.ts'
 import { type Batch, LATER, type LogView } from './core/index.ts'
+import { batchOf } from './wire/index.ts'
 
 type Entries = Parameters<typeof batchOf>[0]
 

@@ -1,7 +1,6 @@
 import { invariant, TidemarkError } from '../base/index.ts'
 import type { Cancel, Clock, Random } from '../io/index.ts'
 import type { Log } from '../log/index.ts'
-import { type BatchEntry, bytesOf, offsetsOf } from './batches.ts'
 import {
   type Acks,
   type CoreSettings,
@@ -18,9 +17,16 @@ import {
   type Status,
 } from './core/index.ts'
 import { DiskQueue } from './disk-queue.ts'
-import { encodeMembers, TYPE_LEADER, TYPE_MEMBERS } from './own-entries.ts'
 import { RecentBatches } from './recent-batches.ts'
 import { storedLog } from './stored-log.ts'
+import {
+  type BatchEntry,
+  bytesOf,
+  encodeMembers,
+  offsetsOf,
+  TYPE_LEADER,
+  TYPE_MEMBERS,
+} from './wire/index.ts'
 
 /** What drives a replica: how often, and with the limits of its core. */
 export interface HostSettings extends Omit<CoreSettings, 'makeOwn' | 'random'> {

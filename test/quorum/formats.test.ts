@@ -4,7 +4,7 @@ import { Log, TidemarkError } from 'tidemark'
 import { cloneAll, crashImage, errnoError, ForgetfulFiles, seededRandom } from 'tidemark/testing'
 import { type HardState, membersOf } from '#dist/quorum/core/index.js'
 import { HardStates } from '#dist/quorum/hard-states.js'
-import { decodeMembers, encodeMembers } from '#dist/quorum/own-entries.js'
+import { decodeMembers, encodeMembers } from '#dist/quorum/wire/index.js'
 
 const JOINT = { ...membersOf([1, 2, 300], [70_000]), outgoing: [1, 2, 3] }
 /** As docs/format.md has it. */

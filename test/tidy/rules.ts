@@ -19,9 +19,15 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   log: { uses: ['base', 'io'], modules: ['node:path'], isPure: true },
   machine: { uses: ['base', 'log'], modules: ['node:path'], isPure: true },
   'quorum/core': { uses: ['base'], modules: [], isPure: true },
+  'quorum/wire': { uses: ['base', 'log', 'quorum/core'], modules: [], isPure: true },
+  'quorum/transport': {
+    uses: ['base', 'io', 'quorum/wire'],
+    modules: ['node:crypto'],
+    isPure: true,
+  },
   quorum: {
-    uses: ['base', 'io', 'log', 'machine', 'quorum/core'],
-    modules: ['node:path'],
+    uses: ['base', 'io', 'log', 'machine', 'quorum/core', 'quorum/wire', 'quorum/transport'],
+    modules: ['node:events', 'node:path'],
     isPure: true,
   },
   simulation: { uses: ['base', 'io'], modules: ['node:crypto', 'node:path'], isPure: false },

@@ -1,6 +1,6 @@
-import { invariant } from '../base/index.ts'
-import type { ReplicaEntry, StoredEntry } from '../log/index.ts'
-import type { Batch } from './core/index.ts'
+import { invariant } from '../../base/index.ts'
+import type { ReplicaEntry, StoredEntry } from '../../log/index.ts'
+import type { Batch } from '../core/index.ts'
 import { decodeMembers, TYPE_LEADER, TYPE_MEMBERS } from './own-entries.ts'
 
 // A batch of the core carries its entries as they will lie in the store, but for the term, which is its own.

@@ -1,5 +1,5 @@
-import { TidemarkError } from '../base/index.ts'
-import type { Members, ReplicaId } from './core/index.ts'
+import { TidemarkError } from '../../base/index.ts'
+import type { Members, ReplicaId } from '../core/index.ts'
 
 // The entries that the quorum itself puts into a log, among those of its users.
 
