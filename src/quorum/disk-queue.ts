@@ -1,6 +1,7 @@
 import { invariant } from '../base/index.ts'
 import type { DamagedRange, Log, ReplicaEntry } from '../log/index.ts'
 import type { Batch, HardState, Persist } from './core/index.ts'
+import type { Receipts } from './receipts.ts'
 import type { RecentBatches } from './recent-batches.ts'
 import { entriesOf } from './wire/index.ts'
 
@@ -13,6 +14,7 @@ export class DiskQueue {
   readonly #log: Log
   readonly #saveHard: (hard: HardState) => Promise<void>
   readonly #recent: RecentBatches
+  readonly #receipts: Receipts
   readonly #onDone: (number: number) => void
   readonly #onError: (error: unknown) => void
   /** Resolves when everything so far has been begun. */
@@ -25,12 +27,14 @@ export class DiskQueue {
     readonly log: Log
     readonly saveHard: (hard: HardState) => Promise<void>
     readonly recent: RecentBatches
+    readonly receipts: Receipts
     readonly onDone: (number: number) => void
     readonly onError: (error: unknown) => void
   }) {
     this.#log = parts.log
     this.#saveHard = parts.saveHard
     this.#recent = parts.recent
+    this.#receipts = parts.receipts
     this.#onDone = parts.onDone
     this.#onError = parts.onError
   }
@@ -55,9 +59,16 @@ export class DiskQueue {
 
   /** What the core may ask for from now on is what the log will be. */
   #note({ reset, truncate, batches }: Persist): void {
-    if (reset) this.#recent.clear()
-    if (truncate !== undefined) this.#recent.cut(truncate)
+    if (reset) {
+      this.#recent.clear()
+      this.#receipts.reset(reset.mark)
+    }
+    if (truncate !== undefined) {
+      this.#recent.cut(truncate)
+      this.#receipts.cut(truncate)
+    }
     this.#recent.written(batches)
+    this.#receipts.written(batches)
   }
 
   /** The writes are wrapped, since a promise would be waited for. */

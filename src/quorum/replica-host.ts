@@ -17,20 +17,24 @@ import {
   type Status,
 } from './core/index.ts'
 import { DiskQueue } from './disk-queue.ts'
+import { type Kept, Receipts } from './receipts.ts'
 import { RecentBatches } from './recent-batches.ts'
 import { storedLog } from './stored-log.ts'
+import type { Ticker } from './ticker.ts'
 import {
   type BatchEntry,
   bytesOf,
   encodeMembers,
+  encodeReceipt,
   offsetsOf,
+  type Receipt,
   TYPE_LEADER,
   TYPE_MEMBERS,
+  TYPE_RECEIPT,
 } from './wire/index.ts'
 
 /** What drives a replica: how often, and with the limits of its core. */
 export interface HostSettings extends Omit<CoreSettings, 'makeOwn' | 'random'> {
-  readonly tickMs: number
   /** Bytes of the last batches that are kept in memory for those who follow. */
   readonly recentBytesMax: number
 }
@@ -44,6 +48,7 @@ export interface HostParts {
   readonly send: (envelope: Envelope) => void
   readonly clock: Clock
   readonly random: Random
+  readonly ticker: Ticker
   /** Called after each step, for those who look on. */
   readonly onStep?: ((input: Input, output: Output) => void) | undefined
   /** The disk has failed, or the core has met what cannot be: the replica says nothing any more. */
@@ -61,12 +66,15 @@ export class Refused extends Error {
   }
 }
 
+const OWN_TYPES: ReadonlySet<number> = new Set([TYPE_LEADER, TYPE_MEMBERS, TYPE_RECEIPT])
+
 /** How many ids there are for one life before those of another may begin. */
 const IDS_MAX = 2 ** 20
 
+/** Who asked the core for something. Called within the step that has the answer. */
 interface Asked {
-  readonly resolve: (answer: { start: number; end: number }) => void
-  readonly reject: (error: unknown) => void
+  readonly done: (answer: { start: number; end: number }) => void
+  readonly refused: (why: Refusal) => void
 }
 
 /**
@@ -75,10 +83,12 @@ interface Asked {
  */
 export class ReplicaHost {
   readonly #parts: HostParts
-  readonly #tickMs: number
   readonly #snapshotMs: number
   readonly #core: RaftCore
   readonly #disk: DiskQueue
+  readonly #receipts: Receipts
+  /** Who waits for marks to be committed, in no order. */
+  #awaited: { readonly end: number; readonly answer: (ok: boolean) => void }[] = []
   readonly #asked = new Map<number, Asked>()
   readonly #inputs: Input[] = []
   #isStepping = false
@@ -90,12 +100,13 @@ export class ReplicaHost {
   private constructor(
     settings: HostSettings,
     parts: HostParts,
+    receipts: Receipts,
     core: (view: RecentBatches) => RaftCore,
   ) {
     this.#parts = parts
     this.#nextId = parts.random.uint32() * IDS_MAX + 1
-    this.#tickMs = settings.tickMs
-    this.#snapshotMs = settings.tickMs * settings.electionTicks
+    this.#snapshotMs = parts.ticker.tickMs * settings.electionTicks
+    this.#receipts = receipts
     const recent = new RecentBatches(parts.log, settings.recentBytesMax, (error) => {
       if (error === undefined) this.step({ kind: 'fetched' })
       else this.#fail(error)
@@ -105,6 +116,7 @@ export class ReplicaHost {
       log: parts.log,
       saveHard: parts.saveHard,
       recent,
+      receipts,
       onDone: (number) => this.step({ kind: 'persisted', number }),
       onError: (error) => this.#fail(error),
     })
@@ -114,12 +126,14 @@ export class ReplicaHost {
     const { clock, random, hard } = parts
     const log = await storedLog(parts.log)
     const coreSettings: CoreSettings = { ...settings, random, makeOwn: makeOwn(clock) }
+    const receipts = await Receipts.load(parts.log, log)
     const host = new ReplicaHost(
       settings,
       parts,
+      receipts,
       (view) => new RaftCore(coreSettings, { hard, log, view }),
     )
-    host.#tick()
+    host.#cancelTick = parts.ticker.add(() => host.step({ kind: 'tick' }))
     return host
   }
 
@@ -137,11 +151,35 @@ export class ReplicaHost {
    */
   propose(entries: readonly BatchEntry[], acks: Acks): Promise<{ start: number; end: number }> {
     if (entries.length === 0) return invalid('a batch without entries')
-    const own = entries.find(({ type }) => type === TYPE_LEADER || type === TYPE_MEMBERS)
+    const own = entries.find(({ type }) => OWN_TYPES.has(type))
     if (own) return invalid(`type ${own.type} is the quorum’s own`)
-    const bytes = bytesOf(entries)
-    const offsets = offsetsOf(entries)
-    return this.#ask((id) => ({ kind: 'propose', id, offsets, bytes, payload: entries, acks }))
+    return this.#ask((id) => proposal(id, entries, acks))
+  }
+
+  /**
+   * Proposes entries that nobody checks, with a receipt behind them. One of the two is called: within this call if the
+   * replica does not take them.
+   */
+  submit(entries: readonly BatchEntry[], receipt: Receipt, acks: Acks, asked: Asked): void {
+    const timestamp = entries[0]!.timestamp
+    const own = { type: TYPE_RECEIPT, timestamp, count: 1, data: encodeReceipt(receipt) }
+    this.#put(asked, (id) => proposal(id, [...entries, own], acks))
+  }
+
+  /** An append that is in the log of this replica, committed or not. */
+  find(receipt: Receipt): Kept | undefined {
+    return this.#receipts.find(receipt)
+  }
+
+  /** Of everything that was appended above the mark {@link find} knows. */
+  get covered(): number {
+    return this.#receipts.covered
+  }
+
+  /** Answers once everything below `end` is committed and on this disk; with false if this replica leads no more. */
+  whenCommitted(end: number, answer: (ok: boolean) => void): void {
+    this.#awaited.push({ end, answer })
+    this.#answerAwaited()
   }
 
   /**
@@ -178,6 +216,7 @@ export class ReplicaHost {
         if (this.#isStopped) return
         const output = this.#core.step(next)
         this.#perform(output)
+        this.#answerAwaited()
         this.#parts.onStep?.(next, output)
       }
     } catch (error) {
@@ -199,9 +238,9 @@ export class ReplicaHost {
     if (commit !== undefined) this.#parts.log.replica.commit(commit)
     if (persist) this.#disk.perform(persist)
     for (const envelope of messages) this.#send(envelope)
-    for (const { id, start, end } of done) this.#answer(id).resolve({ start, end })
-    for (const { id, mark } of reads) this.#answer(id).resolve({ start: mark, end: mark })
-    for (const { id, why } of refused) this.#answer(id).reject(new Refused(why))
+    for (const { id, start, end } of done) this.#answer(id).done({ start, end })
+    for (const { id, mark } of reads) this.#answer(id).done({ start: mark, end: mark })
+    for (const { id, why } of refused) this.#answer(id).refused(why)
   }
 
   #send(envelope: Envelope): void {
@@ -215,12 +254,29 @@ export class ReplicaHost {
   }
 
   #ask(input: (id: number) => Input): Promise<{ start: number; end: number }> {
-    if (this.#isStopped) return Promise.reject(new Refused('failed'))
     return new Promise((resolve, reject) => {
-      const id = this.#nextId++
-      this.#asked.set(id, { resolve, reject })
-      this.step(input(id))
+      this.#put({ done: resolve, refused: (why) => reject(new Refused(why)) }, input)
     })
+  }
+
+  #put(asked: Asked, input: (id: number) => Input): void {
+    if (this.#isStopped) {
+      asked.refused('failed')
+      return
+    }
+    const id = this.#nextId++
+    this.#asked.set(id, asked)
+    this.step(input(id))
+  }
+
+  #answerAwaited(): void {
+    if (this.#awaited.length === 0) return
+    const { role, committed, stable } = this.#core.status
+    const isLost = this.#isStopped || role !== 'leader'
+    const shown = Math.min(committed, stable)
+    const answered = this.#awaited.filter(({ end }) => isLost || end <= shown)
+    this.#awaited = this.#awaited.filter((each) => !answered.includes(each))
+    for (const { end, answer } of answered) answer(end <= shown)
   }
 
   #answer(id: number): Asked {
@@ -228,13 +284,6 @@ export class ReplicaHost {
     invariant(asked, `somebody has asked ${id}`)
     this.#asked.delete(id)
     return asked
-  }
-
-  #tick(): void {
-    this.#cancelTick = this.#parts.clock.after(this.#tickMs, () => {
-      this.step({ kind: 'tick' })
-      if (!this.#isStopped) this.#tick()
-    })
   }
 
   #fail(error: unknown): void {
@@ -246,9 +295,15 @@ export class ReplicaHost {
   #end(): void {
     this.#isStopped = true
     this.#cancelTick?.()
-    for (const { reject } of this.#asked.values()) reject(new Refused('lost'))
+    for (const { refused } of this.#asked.values()) refused('lost')
     this.#asked.clear()
+    this.#answerAwaited()
   }
+}
+
+function proposal(id: number, entries: readonly BatchEntry[], acks: Acks): Input {
+  const bytes = bytesOf(entries)
+  return { kind: 'propose', id, offsets: offsetsOf(entries), bytes, payload: entries, acks }
 }
 
 function invalid(text: string): Promise<never> {

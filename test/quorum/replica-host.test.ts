@@ -5,10 +5,10 @@ import { Log } from 'tidemark'
 import { ForgetfulFiles, seededRandom } from 'tidemark/testing'
 import { type Envelope, type HardState, membersOf } from '#dist/quorum/core/index.js'
 import { ReplicaHost } from '#dist/quorum/replica-host.js'
+import { Ticker } from '#dist/quorum/ticker.js'
 
 const SETTINGS = {
   id: 1,
-  tickMs: 1e9,
   electionTicks: 10,
   heartbeatTicks: 2,
   appendBytesMax: 1000,
@@ -23,6 +23,13 @@ function hardOf(voters: readonly number[], term: number): HardState {
   return { term, vote: 0, promised: undefined, configurations }
 }
 
+const clock = {
+  now: () => 0,
+  monotonic: () => 0,
+  after: () => () => {},
+  settled: () => settled(),
+}
+
 /** One life of replica 1 over a log of its own; the clock stands still. */
 async function live(t: TestContext, voters: readonly number[], seed: number) {
   const log = await Log.open('/log', { files: new ForgetfulFiles(), replica: true })
@@ -33,7 +40,8 @@ async function live(t: TestContext, voters: readonly number[], seed: number) {
     hard: hardOf(voters, 1),
     saveHard: () => Promise.resolve(),
     send: (envelope) => sent.push(envelope),
-    clock: { now: () => 0, monotonic: () => 0, after: () => () => {}, settled: () => settled() },
+    clock,
+    ticker: new Ticker(clock, 1e9),
     random: seededRandom(seed),
     onFailure: (error) => failures.push(error),
   })

@@ -7,6 +7,36 @@ import type { Members, ReplicaId } from '../core/index.ts'
 export const TYPE_LEADER = 2
 /** A change of members. */
 export const TYPE_MEMBERS = 3
+/** Who asked for the batch that it ends. */
+export const TYPE_RECEIPT = 4
+
+/** Names an append: the same one is not taken twice. */
+export interface Receipt {
+  /** Of who appends: drawn at random for each life of it, from 0 below 2^48. */
+  readonly session: number
+  /** Counts up in the session, from 1. */
+  readonly request: number
+}
+
+const RECEIPT_VERSION = 1
+const RECEIPT_BYTES = 14
+
+/** A receipt as the data of an entry, little-endian: version (1 byte), zero (1), session (6), request (6). */
+export function encodeReceipt({ session, request }: Receipt): Buffer {
+  const bytes = Buffer.alloc(RECEIPT_BYTES)
+  bytes[0] = RECEIPT_VERSION
+  bytes.writeUIntLE(session, 2, 6)
+  bytes.writeUIntLE(request, 8, 6)
+  return bytes
+}
+
+/** Throws CORRUPT if the data is not what {@link encodeReceipt} makes. */
+export function decodeReceipt(data: Buffer): Receipt {
+  if (data.length !== RECEIPT_BYTES || data[0] !== RECEIPT_VERSION || data[1] !== 0) {
+    throw new TidemarkError('CORRUPT', `${data.length} bytes are no receipt`)
+  }
+  return { session: data.readUIntLE(2, 6), request: data.readUIntLE(8, 6) }
+}
 
 /** Version, and how many voters, outgoing voters and learners there are, as 2 bytes each. */
 const HEAD_BYTES = 8

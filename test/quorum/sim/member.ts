@@ -15,6 +15,7 @@ import { HardStates } from '#dist/quorum/hard-states.js'
 import { readBatches } from '#dist/quorum/recent-batches.js'
 import { ReplicaHost } from '#dist/quorum/replica-host.js'
 import { storedLog } from '#dist/quorum/stored-log.js'
+import { Ticker } from '#dist/quorum/ticker.js'
 import { errnoError } from '#dist/simulation/index.js'
 import type { Invariants, Watched } from './invariants.ts'
 import type { SimSettings } from './settings.ts'
@@ -188,6 +189,7 @@ export class SimMember {
         hard,
         clock,
         random: this.#draws.fork(),
+        ticker: new Ticker(clock, this.#world.host().tickMs),
         saveHard: async (state) => {
           await hardStates.save('log', state)
           guarded(() => invariants.saved(watched, state))

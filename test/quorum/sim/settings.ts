@@ -31,7 +31,7 @@ export interface SimSettings {
   readonly seed: number
   readonly members: number
   readonly network: NetworkParameters
-  readonly host: Omit<HostSettings, 'id'>
+  readonly host: Omit<HostSettings, 'id'> & { readonly tickMs: number }
   readonly segmentBytes: number
   /** How long a write, and a sync, takes on average, in ms. */
   readonly writeMs: number
