@@ -4,7 +4,12 @@ import { Log, TidemarkError } from 'tidemark'
 import { cloneAll, crashImage, errnoError, ForgetfulFiles, seededRandom } from 'tidemark/testing'
 import { type HardState, membersOf } from '#dist/quorum/core/index.js'
 import { HardStates } from '#dist/quorum/hard-states.js'
-import { decodeMembers, encodeMembers } from '#dist/quorum/wire/index.js'
+import {
+  decodeMembers,
+  decodeReceipt,
+  encodeMembers,
+  encodeReceipt,
+} from '#dist/quorum/wire/index.js'
 
 const JOINT = { ...membersOf([1, 2, 300], [70_000]), outgoing: [1, 2, 3] }
 /** As docs/format.md has it. */
@@ -25,8 +30,33 @@ describe('the data of a change of members', () => {
       const changed = Buffer.concat([bytes, Buffer.alloc(4)]).subarray(0, end)
       if (end > 0) changed[random.uint32() % end]! ^= 1 << (random.uint32() % 8)
       try {
-        const { voters, outgoing, learners } = decodeMembers(Buffer.from(changed))
-        assert.equal(8 + 4 * (voters.length + outgoing.length + learners.length), end)
+        assert.deepEqual(encodeMembers(decodeMembers(changed)), Buffer.from(changed))
+      } catch (error) {
+        assert(error instanceof TidemarkError && error.code === 'CORRUPT', String(error))
+      }
+    }
+  })
+})
+
+describe('the data of a receipt', () => {
+  const receipt = { session: 70_000, request: 2 ** 47 }
+  /** As docs/format.md has it. */
+  const golden = '0100' + '701101000000' + '000000000080'
+
+  it('is the same byte for byte', () => {
+    assert.equal(encodeReceipt(receipt).toString('hex'), golden)
+    assert.deepEqual(decodeReceipt(Buffer.from(golden, 'hex')), receipt)
+    assert.throws(() => encodeReceipt({ ...receipt, request: 2 ** 48 }), { name: 'InvariantError' })
+  })
+
+  it('with other bytes is another, or CORRUPT', () => {
+    const random = seededRandom(1)
+    const bytes = Buffer.concat([Buffer.from(golden, 'hex'), Buffer.alloc(2)])
+    for (let i = 0; i < 20_000; i++) {
+      const changed = Buffer.from(bytes.subarray(0, 12 + (random.uint32() % 5)))
+      changed[random.uint32() % changed.length]! ^= 1 << (random.uint32() % 8)
+      try {
+        assert.deepEqual(encodeReceipt(decodeReceipt(changed)), changed)
       } catch (error) {
         assert(error instanceof TidemarkError && error.code === 'CORRUPT', String(error))
       }

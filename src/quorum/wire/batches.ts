@@ -5,8 +5,11 @@ import { decodeMembers, TYPE_LEADER, TYPE_MEMBERS } from './own-entries.ts'
 
 // A batch of the core carries its entries as they will lie in the store, but for the term, which is its own.
 
-/** An entry of a batch that is not stored yet. */
-export type BatchEntry = Omit<ReplicaEntry, 'term' | 'more'>
+/** An entry of a batch that is not stored yet. Its data is not changed any more. */
+export interface BatchEntry extends Omit<ReplicaEntry, 'term' | 'more' | 'dataCrc'> {
+  /** CRC-32 of the data; made when the entry is first sent, if it has none by then. */
+  dataCrc?: number
+}
 
 /** What an entry takes in a message and in a store beside its data. */
 const ENTRY_BYTES = 40
@@ -31,15 +34,19 @@ export function batchOf(entries: readonly StoredEntry[]): Batch {
   const first = entries[0]
   const last = entries.at(-1)
   invariant(first && last && !last.more, 'a batch has a last entry')
-  const kind =
-    first.type === TYPE_LEADER ? 'leader' : first.type === TYPE_MEMBERS ? 'members' : 'data'
-  return {
-    term: first.term,
-    start: first.offset,
-    end: last.offset + last.count,
-    bytes: bytesOf(entries),
-    kind,
-    ...(kind === 'members' ? { members: decodeMembers(first.data) } : {}),
-    payload: entries,
-  }
+  return batchAt(first.term, first.offset, entries)
+}
+
+/**
+ * Entries of one batch, of which there is at least one, at their place in a log. Throws CORRUPT for members that cannot
+ * be.
+ */
+export function batchAt(term: number, start: number, entries: readonly BatchEntry[]): Batch {
+  const { type, data } = entries[0]!
+  const end = start + offsetsOf(entries)
+  const bytes = bytesOf(entries)
+  if (type === TYPE_LEADER) return { term, start, end, bytes, kind: 'leader', payload: entries }
+  if (type !== TYPE_MEMBERS) return { term, start, end, bytes, kind: 'data', payload: entries }
+  const members = decodeMembers(data)
+  return { term, start, end, bytes, kind: 'members', members, payload: entries }
 }

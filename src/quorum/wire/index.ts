@@ -1,6 +1,20 @@
 // What goes from member to member, and what the quorum puts into a log, as bytes.
 
 export { type BatchEntry, batchOf, bytesOf, entriesOf, offsetsOf } from './batches.ts'
+export { ByteReader, garbage } from './byte-reader.ts'
+export { ByteWriter } from './byte-writer.ts'
+export {
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_LIMITS,
+  type Frame,
+  type FrameLimits,
+  FrameReader,
+  WireError,
+  type WireProblem,
+} from './frame.ts'
+export { BodyReader, BodyWriter } from './frame-body.ts'
+export { decodeMessages, encodeMessages, FRAME_MESSAGES, type LogMessage } from './messages.ts'
 export {
   decodeMembers,
   decodeReceipt,

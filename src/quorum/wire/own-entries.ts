@@ -1,4 +1,4 @@
-import { TidemarkError } from '../../base/index.ts'
+import { getU16, getU32, getU48, invariant, setU48, TidemarkError } from '../../base/index.ts'
 import type { Members, ReplicaId } from '../core/index.ts'
 
 // The entries that the quorum itself puts into a log, among those of its users.
@@ -7,36 +7,9 @@ import type { Members, ReplicaId } from '../core/index.ts'
 export const TYPE_LEADER = 2
 /** A change of members. */
 export const TYPE_MEMBERS = 3
-/** Who asked for the batch that it ends. */
+
+/** What became of the requests of a session: the last of the batch that one of them appended. */
 export const TYPE_RECEIPT = 4
-
-/** Names an append: the same one is not taken twice. */
-export interface Receipt {
-  /** Of who appends: drawn at random for each life of it, from 0 below 2^48. */
-  readonly session: number
-  /** Counts up in the session, from 1. */
-  readonly request: number
-}
-
-const RECEIPT_VERSION = 1
-const RECEIPT_BYTES = 14
-
-/** A receipt as the data of an entry, little-endian: version (1 byte), zero (1), session (6), request (6). */
-export function encodeReceipt({ session, request }: Receipt): Buffer {
-  const bytes = Buffer.alloc(RECEIPT_BYTES)
-  bytes[0] = RECEIPT_VERSION
-  bytes.writeUIntLE(session, 2, 6)
-  bytes.writeUIntLE(request, 8, 6)
-  return bytes
-}
-
-/** Throws CORRUPT if the data is not what {@link encodeReceipt} makes. */
-export function decodeReceipt(data: Buffer): Receipt {
-  if (data.length !== RECEIPT_BYTES || data[0] !== RECEIPT_VERSION || data[1] !== 0) {
-    throw new TidemarkError('CORRUPT', `${data.length} bytes are no receipt`)
-  }
-  return { session: data.readUIntLE(2, 6), request: data.readUIntLE(8, 6) }
-}
 
 /** Version, and how many voters, outgoing voters and learners there are, as 2 bytes each. */
 const HEAD_BYTES = 8
@@ -63,21 +36,64 @@ export function encodeMembers({ voters, outgoing, learners }: Members): Buffer {
   return bytes
 }
 
-/** Throws CORRUPT if the data is not what {@link encodeMembers} makes. */
-export function decodeMembers(data: Buffer): Members {
-  const lengths = data.length < HEAD_BYTES ? [] : [2, 4, 6].map((at) => data.readUInt16LE(at))
+/** Throws CORRUPT if the data is not what {@link encodeMembers} makes of members that can be. */
+export function decodeMembers(data: Uint8Array): Members {
+  const lengths = data.length < HEAD_BYTES ? [] : [2, 4, 6].map((at) => getU16(data, at))
   const count = lengths.reduce((sum, length) => sum + length, 0)
-  const isSound = data[0] === VERSION && count <= REPLICAS_MAX
+  const isSound = data[0] === VERSION && data[1] === 0 && count <= REPLICAS_MAX
   if (lengths.length === 0 || !isSound || data.length !== HEAD_BYTES + count * ID_BYTES) {
     throw new TidemarkError('CORRUPT', `${data.length} bytes are no list of members`)
   }
   let at = HEAD_BYTES
-  const take = (length: number): ReplicaId[] =>
-    Array.from({ length }, () => {
-      const id = data.readUInt32LE(at)
-      at += ID_BYTES
-      return id
-    })
-  const [voters, outgoing, learners] = lengths.map((length) => take(length))
+  const [voters, outgoing, learners] = lengths.map((length) => {
+    const ids = takeIds(data, at, length)
+    at += length * ID_BYTES
+    return ids
+  })
+  const both = learners!.find((id) => voters!.includes(id))
+  if (both !== undefined) {
+    throw new TidemarkError('CORRUPT', `replica ${both} is both voter and learner`)
+  }
   return { voters: voters!, outgoing: outgoing!, learners: learners! }
+}
+
+/** Numbers of replicas, which rise: none is 0, and none is there twice. */
+function takeIds(data: Uint8Array, start: number, length: number): ReplicaId[] {
+  const ids: ReplicaId[] = []
+  for (let i = 0; i < length; i++) {
+    const id = getU32(data, start + i * ID_BYTES)
+    const before = ids.at(-1) ?? 0
+    if (id <= before) throw new TidemarkError('CORRUPT', `replica ${id} is listed behind ${before}`)
+    ids.push(id)
+  }
+  return ids
+}
+
+/** Version (1 byte), zero (1), session (6), request (6). */
+const RECEIPT_BYTES = 14
+
+/** The request of a session whose entries are in the batch. */
+export interface Receipt {
+  readonly session: number
+  readonly request: number
+}
+
+/** A receipt as the data of an entry, little-endian. */
+export function encodeReceipt({ session, request }: Receipt): Buffer {
+  for (const value of [session, request]) {
+    invariant(value >= 0 && value < 2 ** 48, `${value} fits into 48 bits`)
+  }
+  const bytes = Buffer.alloc(RECEIPT_BYTES)
+  bytes[0] = VERSION
+  setU48(bytes, 2, session)
+  setU48(bytes, 8, request)
+  return bytes
+}
+
+/** Throws CORRUPT if the data is not what {@link encodeReceipt} makes. */
+export function decodeReceipt(data: Uint8Array): Receipt {
+  if (data.length !== RECEIPT_BYTES || data[0] !== VERSION || data[1] !== 0) {
+    throw new TidemarkError('CORRUPT', `${data.length} bytes are no receipt`)
+  }
+  return { session: getU48(data, 2), request: getU48(data, 8) }
 }

@@ -13,12 +13,12 @@ import {
   everybody,
   type Input,
   type Members,
-  type Message,
   membersOf,
   type Output,
   quorumVerdict,
 } from '#dist/quorum/core/index.js'
 import { Clients } from './clients.ts'
+import { copyOf, type Packet } from './framing.ts'
 import { Invariants, Violation } from './invariants.ts'
 import { SimMember, type World } from './member.ts'
 import { Nemesis } from './nemesis.ts'
@@ -46,7 +46,7 @@ const LIVENESS_MS = 120_000
 export class SimCluster {
   readonly settings: SimSettings
   readonly #time = new SimulatedTime()
-  readonly #network: SimulatedNetwork<Message>
+  readonly #network: SimulatedNetwork<Packet>
   readonly #draws: Draws
   readonly #invariants = new Invariants()
   readonly #members: SimMember[] = []
@@ -57,6 +57,9 @@ export class SimCluster {
   readonly #initial: Members
   #host: SimSettings['host']
   #fault: unknown
+  /** Frames in which bits were turned under way, and those that were not believed. */
+  #flipped = 0
+  #refused = 0
   #leaders = new Set<number>()
 
   constructor(seed: number, options: { without?: readonly Fault[]; traceLines?: boolean } = {}) {
@@ -65,8 +68,13 @@ export class SimCluster {
     this.#trace = new Trace(options.traceLines ?? false)
     const draws = new Draws(seededRandom(seed ^ 0x5eed))
     this.#draws = draws
-    this.#network = new SimulatedNetwork<Message>(this.#time, draws.fork(), this.settings.network, {
-      copy: copyOf,
+    const flips = new Draws(seededRandom(seed ^ 0xf11b))
+    this.#network = new SimulatedNetwork<Packet>(this.#time, draws.fork(), this.settings.network, {
+      copy: (packet) => {
+        const copy = copyOf(packet, flips, this.#network.isCalm ? 0 : this.settings.flips)
+        if (copy.isDamaged && !packet.isDamaged) this.#flipped++
+        return copy
+      },
     })
     this.#initial = membersOf(Array.from({ length: this.settings.members }, (_, i) => i + 1))
     this.#world = {
@@ -76,6 +84,9 @@ export class SimCluster {
       network: this.#network,
       invariants: this.#invariants,
       onStep: (member, input, output) => this.#stepped(member, input, output),
+      onRefusedFrame: () => {
+        this.#refused++
+      },
       onFault: (error) => {
         this.#fault ??= error
       },
@@ -134,7 +145,12 @@ export class SimCluster {
       reads: this.#clients.reads.length,
       elections: this.#leaders.size,
       lives: this.#members.reduce((sum, { lives }) => sum + lives, 0),
-      faults: { ...faults, ...this.#nemesis.counts },
+      faults: {
+        ...faults,
+        flipped: this.#flipped,
+        refused: this.#refused,
+        ...this.#nemesis.counts,
+      },
       trace: this.#trace.digest(),
     }
   }
@@ -367,12 +383,4 @@ function loadEverything(): Promise<void> {
     await log.close()
   })()
   return isLoaded
-}
-
-/** No object of a sender's is the receiver's; the data of entries nobody changes. */
-function copyOf(message: Message): Message {
-  if (message.kind === 'append' || message.kind === 'repair-reply') {
-    return { ...message, batches: message.batches.map((batch) => ({ ...batch })) }
-  }
-  return { ...message }
 }

@@ -10,13 +10,14 @@ import {
   type SimulatedNetwork,
   type SimulatedTime,
 } from 'tidemark/testing'
-import type { Batch, HardState, Input, Members, Message, Output } from '#dist/quorum/core/index.js'
+import type { Batch, HardState, Input, Members, Output } from '#dist/quorum/core/index.js'
 import { HardStates } from '#dist/quorum/hard-states.js'
 import { readBatches } from '#dist/quorum/recent-batches.js'
 import { ReplicaHost } from '#dist/quorum/replica-host.js'
 import { storedLog } from '#dist/quorum/stored-log.js'
 import { Ticker } from '#dist/quorum/ticker.js'
 import { errnoError } from '#dist/simulation/index.js'
+import { Inbox, Outbox, type Packet } from './framing.ts'
 import type { Invariants, Watched } from './invariants.ts'
 import type { SimSettings } from './settings.ts'
 import { ShadowLog } from './shadow-log.ts'
@@ -29,9 +30,11 @@ export interface World {
   /** How the next life of a replica is driven. */
   readonly host: () => SimSettings['host']
   readonly time: SimulatedTime
-  readonly network: SimulatedNetwork<Message>
+  readonly network: SimulatedNetwork<Packet>
   readonly invariants: Invariants
   readonly onStep: (member: SimMember, input: Input, output: Output) => void
+  /** A frame was not believed. */
+  readonly onRefusedFrame: () => void
   /** A violation, or what cannot be: the run ends. */
   readonly onFault: (error: unknown) => void
 }
@@ -132,7 +135,7 @@ export class SimMember {
   }
 
   async #open(number: number, clock: SimulatedClock): Promise<void> {
-    const { settings, network } = this.#world
+    const { settings, network, onRefusedFrame } = this.#world
     const files = this.#files
     const common = { files, clock, random: this.#draws.fork(), segmentBytes: settings.segmentBytes }
     const hardStates = await HardStates.open(HARD_FOLDER, common)
@@ -153,8 +156,11 @@ export class SimMember {
     this.lives++
     this.isRotten = isDamaged(log, host)
     this.#life = { clock, log, hardStates, host, watched }
-    network.attach(this.id, (from, message) => {
-      clock.enter(() => host.receive(from, message))
+    const inbox = new Inbox(this.#draws.fork(), onRefusedFrame)
+    network.attach(this.id, (from, packet) => {
+      clock.enter(() => {
+        for (const message of inbox.receive(from, packet)) host.receive(from, message)
+      })
     })
   }
 
@@ -181,6 +187,10 @@ export class SimMember {
         onFault(error)
       }
     }
+    const outbox = new Outbox(
+      (fire) => clock.after(0, fire),
+      (to, packet) => network.send(this.id, to, packet),
+    )
     let host: ReplicaHost | undefined
     return ReplicaHost.start(
       { ...this.#world.host(), id: this.id },
@@ -197,7 +207,7 @@ export class SimMember {
         send: (envelope) => {
           if (number !== this.#number) return
           guarded(() => invariants.sent(watched, envelope))
-          network.send(this.id, envelope.to, envelope.message)
+          outbox.add(envelope.to, envelope.message)
         },
         onStep: (input, output) => {
           guarded(() => {

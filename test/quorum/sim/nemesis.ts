@@ -5,21 +5,16 @@ import {
   type SimulatedNetwork,
   type SimulatedTime,
 } from 'tidemark/testing'
-import {
-  everybody,
-  isJoint,
-  type Members,
-  type Message,
-  membersOf,
-} from '#dist/quorum/core/index.js'
+import { everybody, isJoint, type Members, membersOf } from '#dist/quorum/core/index.js'
 import { Refused } from '#dist/quorum/replica-host.js'
+import type { Packet } from './framing.ts'
 import type { SimMember } from './member.ts'
 import type { Fault, SimSettings } from './settings.ts'
 
 export interface Victims {
   readonly settings: SimSettings
   readonly time: SimulatedTime
-  readonly network: SimulatedNetwork<Message>
+  readonly network: SimulatedNetwork<Packet>
   /** All that are, wiped ones too. */
   readonly members: SimMember[]
   /** A new replica on an empty disk. */

@@ -31,6 +31,8 @@ export interface SimSettings {
   readonly seed: number
   readonly members: number
   readonly network: NetworkParameters
+  /** The probability that bits of a frame are turned under way. */
+  readonly flips: number
   readonly host: Omit<HostSettings, 'id'> & { readonly tickMs: number }
   readonly segmentBytes: number
   /** How long a write, and a sync, takes on average, in ms. */
@@ -85,6 +87,7 @@ export function drawSettings(seed: number, without: readonly Fault[] = []): SimS
     seed,
     members: shape.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 7]),
     network: without.includes('network') ? FAULTLESS_NETWORK : network,
+    flips: without.includes('network') ? 0 : drawFlips(seed, network),
     host: {
       tickMs: shape.pick([30, 50, 80]),
       electionTicks,
@@ -105,4 +108,13 @@ export function drawSettings(seed: number, without: readonly Fault[] = []): SimS
     ackedMin: 100,
     endMs: 240_000,
   }
+}
+
+/** Never in a run whose network does nothing but delay. */
+function drawFlips(seed: number, network: NetworkParameters): number {
+  const draws = new Draws(seededRandom(seed ^ 0xb175))
+  const { loss, duplication, pathCapacity, clog, partitionsPerSecond, hangsPerSecond } = network
+  const troubles = [loss, duplication, pathCapacity, clog, partitionsPerSecond, hangsPerSecond]
+  const isOff = draws.chance(OFF) || troubles.every((each) => each === 0)
+  return isOff ? 0 : draws.between(0, 0.05)
 }
