@@ -8,12 +8,15 @@ export interface TlsCredentials {
   readonly ca: string | Buffer
 }
 
+/** A certificate that one of the sides does not accept, or bytes that are no TLS. */
+export type TlsProblem = 'certificate' | 'garbage'
+
 export interface ListenOptions {
   readonly tls?: TlsCredentials | undefined
   /** With TLS only once the certificate of the other side is verified. */
   readonly onConnection: (connection: Connection) => void
-  /** The other side did not get through TLS. */
-  readonly onTlsFailure: (remote: string, why: string) => void
+  /** The other side did not get through TLS; not told of one that only went away. */
+  readonly onTlsFailure: (remote: string, problem: TlsProblem, why: string) => void
 }
 
 export interface ConnectOptions {

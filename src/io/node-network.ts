@@ -9,11 +9,12 @@ import type {
   ListenOptions,
   Network,
   TlsCredentials,
+  TlsProblem,
 } from './network.ts'
 
 // The network on node:net and node:tls. Small writes leave at once (no Nagle), but those of one turn together.
 
-// Both modules are loaded when a network is first used: they would cost every import of the library 8 ms.
+// Both modules are loaded when a network is first used: they would cost every import of the library 14 ms.
 const net = () => process.getBuiltinModule('node:net')
 const tlsModule = () => process.getBuiltinModule('node:tls')
 
@@ -160,15 +161,23 @@ function serverOf(
     const remote = remoteOf(socket) ?? unsecured.remoteOfCut()
     unsecured.remove(remote)
     socket.destroy()
-    onTlsFailure(remote, whyOf(error, socket))
+    const failure = failureOf(error, socket)
+    if (failure) onTlsFailure(remote, failure.problem, failure.why)
   })
   return server
 }
 
 /** Node only says that the connection was reset where it has cut it for its certificate. */
-function whyOf(error: Error & { reason?: unknown }, socket: TLSSocket): string {
-  if (socket.authorizationError) return String(socket.authorizationError)
-  return typeof error.reason === 'string' ? error.reason : error.message
+function failureOf(
+  error: Error & { reason?: unknown },
+  socket: TLSSocket,
+): { problem: TlsProblem; why: string } | undefined {
+  if (socket.authorizationError) {
+    return { problem: 'certificate', why: String(socket.authorizationError) }
+  }
+  const why = error.reason
+  if (typeof why !== 'string') return undefined
+  return { problem: /certificate|unknown ca/i.test(why) ? 'certificate' : 'garbage', why }
 }
 
 function listening(server: Server, { host, port }: Address): Promise<void> {

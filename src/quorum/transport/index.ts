@@ -1,0 +1,7 @@
+// Connections between members: who is on the other side is proven before anything else is believed.
+
+export type { PeerIdentity } from './handshake.ts'
+export type { TlsOptions, TransportOptions } from './options.ts'
+export type { RefusalReason } from './refusal.ts'
+export type { RefusedEvent } from './refused-events.ts'
+export { Transport } from './transport.ts'

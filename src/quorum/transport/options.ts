@@ -1,0 +1,79 @@
+import { TidemarkError } from '../../base/index.ts'
+import {
+  type Clock,
+  type Network,
+  parseAddress,
+  type Random,
+  type TlsCredentials,
+} from '../../io/index.ts'
+import type { Frame } from '../wire/index.ts'
+import type { PeerIdentity } from './handshake.ts'
+import { CLUSTER_BYTES_MAX, INCARNATION_BYTES } from './hello.ts'
+import type { RefusedEvent } from './refused-events.ts'
+
+const ID_MAX = 2 ** 32 - 1
+
+export interface TlsOptions extends TlsCredentials {
+  /** By member, what its certificate must be valid for; where it is not said, the host of its address. */
+  readonly names?: Readonly<Record<number, string>>
+}
+
+export interface TransportOptions {
+  /** This member: 1 to 2^32 - 1. */
+  readonly id: number
+  /** All members of a cluster say the same; 1 to 255 bytes. */
+  readonly cluster: string
+  /** 16 bytes, others at each start of the member. */
+  readonly incarnation: Uint8Array
+  /** `host:port`; port 0 is any that is free. */
+  readonly listen: string
+  /** The other members, and where they listen. */
+  readonly peers: ReadonlyMap<number, string>
+  /** Both sides prove that they know it; it is never sent. Bytes on the wire are hidden by TLS only. */
+  readonly secret?: string | undefined
+  readonly tls?: TlsOptions | undefined
+  readonly network?: Network | undefined
+  readonly clock: Clock
+  readonly random: Random
+  /** Connections that say nothing for so long are given up. */
+  readonly silenceMs: number
+  /** Bytes that may wait for one peer; what comes beyond is dropped. A frame always goes if nothing waits. */
+  readonly waitingBytesMax: number
+  /** May throw: the connection is given up, as for garbage. The frame may be a view of a larger chunk. */
+  readonly onFrame: (from: number, frame: Frame) => void
+  /** The peer can be sent to. A connection that replaces another comes after the other's `onDown`. */
+  readonly onUp: (peer: PeerIdentity) => void
+  readonly onDown: (id: number, why: string) => void
+  /** Nobody listens where a peer that was up should be: its process is gone. */
+  readonly onUnreachable: (id: number) => void
+  readonly onRefused: (event: RefusedEvent) => void
+}
+
+/** Throws INVALID_ARGUMENT that names what is wrong. */
+export function checkOptions(options: TransportOptions): void {
+  const { id, cluster, incarnation, peers, silenceMs, waitingBytesMax } = options
+  parseAddress(options.listen, 'listen')
+  check(isId(id), `id is not 1 to ${ID_MAX}: ${id}`)
+  const clusterBytes = Buffer.byteLength(cluster)
+  check(
+    clusterBytes >= 1 && clusterBytes <= CLUSTER_BYTES_MAX,
+    `cluster has ${clusterBytes} bytes, not 1 to ${CLUSTER_BYTES_MAX}`,
+  )
+  check(incarnation.length === INCARNATION_BYTES, `an incarnation of ${incarnation.length} bytes`)
+  check(silenceMs >= 1, `silenceMs is not 1 or more: ${silenceMs}`)
+  check(waitingBytesMax >= 0, `waitingBytesMax is not 0 or more: ${waitingBytesMax}`)
+  for (const [peer, address] of peers) {
+    check(isId(peer), `the id of a peer is not 1 to ${ID_MAX}: ${peer}`)
+    check(peer !== id, `peers has member ${id} itself`)
+    const { port } = parseAddress(address, `the address of member ${peer}`)
+    check(port > 0, `the address of member ${peer} has no port: ${JSON.stringify(address)}`)
+  }
+}
+
+function isId(id: number): boolean {
+  return Number.isInteger(id) && id >= 1 && id <= ID_MAX
+}
+
+function check(condition: boolean, problem: string): void {
+  if (!condition) throw new TidemarkError('INVALID_ARGUMENT', problem)
+}
