@@ -24,15 +24,21 @@ export class BodyWriter {
     const { head, data } = this
     head.u32(entries.length)
     for (const entry of entries) {
-      entry.dataCrc ??= crc32(entry.data)
       head.u8(entry.type)
       head.u48(entry.timestamp)
       head.u32(entry.count)
       head.u32(entry.data.length)
-      head.u32(entry.dataCrc)
+      head.u32(entry.dataCrc ?? keepSum(entry))
       if (entry.data.length > 0) data.push(entry.data)
     }
   }
+}
+
+function keepSum(entry: BatchEntry): number {
+  const sum = crc32(entry.data)
+  // What somebody has frozen is summed up each time.
+  if (Object.isExtensible(entry)) entry.dataCrc = sum
+  return sum
 }
 
 /** Reads what a {@link BodyWriter} made. Throws WireError for what it cannot have made. */

@@ -149,6 +149,22 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     seeds: 1000,
   },
   {
+    name: 'the head of a frame is believed whatever its checksum',
+    source: 'docs/format.md',
+    file: 'quorum/wire/frame.js',
+    find: 'if (crc32(body, 0, headLength) !== headCrc)',
+    replace: 'if (false)',
+    seeds: 100,
+  },
+  {
+    name: 'the data of an entry is believed whatever its checksum',
+    source: 'docs/format.md',
+    file: 'quorum/wire/frame-body.js',
+    find: 'if (crc32OfView(this.#view, at, this.#at) !== crc)',
+    replace: 'if (false)',
+    seeds: 100,
+  },
+  {
     name: 'no directory sync after a rename',
     source: 'etcd #6368',
     file: 'log/file-steps.js',

@@ -293,5 +293,8 @@ describe('the limits of fields', () => {
     const first = encoded([{ log: 1, message }])
     assert.equal(entry.dataCrc, ENTRY.dataCrc)
     assert.deepEqual(encoded([{ log: 1, message }]), first)
+    delete entry.dataCrc
+    Object.freeze(entry)
+    assert.deepEqual(encoded([{ log: 1, message }]), first)
   })
 })
