@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'READ_ONLY',
   'TOO_LARGE',
   'TRIMMED',
+  'UNAVAILABLE',
   'UNCERTAIN',
   'UNSUPPORTED_VERSION',
 ] as const

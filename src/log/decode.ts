@@ -1,7 +1,7 @@
 import { crc32OfView, TidemarkError, viewOf } from '../base/index.ts'
 import type { Codec } from './codec.ts'
 import type { Entry } from './commit-log.ts'
-import { ENTRY_HEADER_BYTES, EntryHeader, TYPE_LOST } from './entry-format.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader, isSystemType, TYPE_LOST } from './entry-format.ts'
 import type { Segment } from './segment.ts'
 
 /** How far a reader has come in a segment. */
@@ -24,12 +24,15 @@ export function corruptEntry(cursor: Cursor, problem: string): TidemarkError {
   )
 }
 
-/** Makes what a reader delivers of a sound entry. `data` is a view that nobody will write into. */
-export type MakeEntry<E> = (header: EntryHeader, offset: number, data: Buffer) => E
+/**
+ * Makes what a reader delivers of a sound entry, if anything. `data` is a view that nobody will write into.
+ */
+export type MakeEntry<E> = (header: EntryHeader, offset: number, data: Buffer) => E | undefined
 
-/** Entries as programs see them, their data decoded. */
-export function entryMaker<T>(codec: Codec<T, never>): MakeEntry<Entry<T>> {
+/** Entries as programs see them, their data decoded. What the quorum has put into a replica they do not see. */
+export function entryMaker<T>(codec: Codec<T, never>, isReplica: boolean): MakeEntry<Entry<T>> {
   return ({ term, type, timestamp, count }, offset, data) => {
+    if (isReplica && isSystemType(type)) return undefined
     return { offset, term, type, timestamp, count, data: codec.decode(data) }
   }
 }
@@ -69,7 +72,10 @@ export function decodeEntries<E>(
     if (isWanted && crc32OfView(view, start, end) !== header.dataCrc) {
       throw corruptEntry(cursor, 'data checksum')
     }
-    if (isWanted) out.push(make(header, offset, chunk.subarray(start, end)))
+    if (isWanted) {
+      const entry = make(header, offset, chunk.subarray(start, end))
+      if (entry !== undefined) out.push(entry)
+    }
     cursor.offset = offset + count
     cursor.position += end - at
     cursor.term = term

@@ -32,6 +32,11 @@ export const TYPE_LOST = 127
 export const TYPE_USER_MIN = 128
 export const TYPE_MAX = 255
 
+/** True for what the system itself puts into a log: neither plain data nor of a user's type. */
+export function isSystemType(type: number): boolean {
+  return type > TYPE_DATA && type < TYPE_USER_MIN
+}
+
 /** What an entry is, apart from its data. */
 export interface EntryKind {
   readonly type: number

@@ -1,6 +1,8 @@
 import { crc32, TERM_MAX, TIMESTAMP_MS_MAX, TidemarkError } from '../base/index.ts'
+import type { Clock } from '../io/index.ts'
+import type { AppendOptions } from './commit-log.ts'
 import { TYPE_DATA, TYPE_MAX } from './entry-format.ts'
-import { checkInteger } from './options.ts'
+import { checkAppendOptions, checkInteger } from './options.ts'
 
 /** An entry as one replica hands it to another: with the term and the checksum it was born with. */
 export interface ReplicaEntry {
@@ -14,6 +16,36 @@ export interface ReplicaEntry {
   readonly dataCrc?: number
   /** More entries of the same atomic batch follow. Only a repair needs to say it. */
   readonly more?: boolean
+}
+
+/** An entry that a replica's host may propose: the term is the leader's to say. */
+export interface MadeEntry extends Omit<ReplicaEntry, 'term' | 'more' | 'data'> {
+  readonly data: Buffer
+  readonly dataCrc: number
+}
+
+/** See `Replica.entryOf`. */
+export function makeEntry(
+  data: Uint8Array | string,
+  options: AppendOptions,
+  maxEntryBytes: number,
+  clock: Clock,
+): MadeEntry {
+  checkAppendOptions(options)
+  if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
+    throw new TidemarkError('INVALID_ARGUMENT', 'an entry must be a Uint8Array or a string')
+  }
+  const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
+  if (length > maxEntryBytes) {
+    throw new TidemarkError(
+      'TOO_LARGE',
+      `an entry of ${length} bytes is larger than maxEntryBytes (${maxEntryBytes})`,
+    )
+  }
+  // A string and bytes are both copied.
+  const copy = Buffer.from(data as Uint8Array)
+  const { type = TYPE_DATA, timestamp = clock.now(), count = 1 } = options
+  return { type, timestamp, count, data: copy, dataCrc: crc32(copy) }
 }
 
 /** Throws CORRUPT if an entry's data does not fit the checksum that it was born with. */

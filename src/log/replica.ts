@@ -1,14 +1,21 @@
-import type { AppendedRange } from './commit-log.ts'
+import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { cutFrom, resetTo } from './cut.ts'
 import type { MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
 import { ForwardReader } from './forward-reader.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
-import { checkOffset, checkTerm } from './options.ts'
+import { checkOffset, checkTerm, type Retention } from './options.ts'
 import type { DamagedRange } from './recovery.ts'
 import { replaceRange } from './replace-damaged.ts'
-import { checkBirth, checkEntries, type ReplicaEntry } from './replica-entry.ts'
+import {
+  checkBirth,
+  checkEntries,
+  type MadeEntry,
+  makeEntry,
+  type ReplicaEntry,
+} from './replica-entry.ts'
+import { retentionMark } from './retention.ts'
 import { finishSync } from './steps.ts'
 import { termAt } from './term.ts'
 import type { Writer } from './writer.ts'
@@ -113,6 +120,25 @@ export class Replica {
   /** The term of the entry at `offset`, from the low-water mark minus one to the end. */
   termAt(offset: number): number {
     return finishSync(termAt(this.#w, checkOffset(offset, 'offset')))
+  }
+
+  /**
+   * The entry that an append of this data would be, checked and copied as `append` does it. Throws TOO_LARGE or
+   * INVALID_ARGUMENT.
+   */
+  entryOf(data: Uint8Array | string, options: AppendOptions = {}): MadeEntry {
+    const { maxEntryBytes, clock } = this.#w.settings
+    return makeEntry(data, options, maxEntryBytes, clock)
+  }
+
+  /** Where the low-water mark has to be now so that the log keeps to a retention: between two segments. */
+  async retentionMark(retention: Retention): Promise<number> {
+    const w = this.#w
+    let mark = w.lowWaterMark
+    await runJob(w, 'trim', function* look() {
+      mark = yield* retentionMark(w, retention, w.settings.clock.now())
+    })
+    return mark
   }
 
   /** Entries in order as they are stored, above the high-water mark too, up to `to` or the end. */

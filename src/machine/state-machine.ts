@@ -291,7 +291,11 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     while (this.#core.next < target) {
       const { next } = this.#core
       try {
-        for await (const entries of this.#log.read({ from: next, to: target }).batches()) {
+        // What was acknowledged elsewhere may still have to come here.
+        const follow = target > this.#log.highWaterMark
+        const { signal } = this.#stop
+        const reader = this.#log.read({ from: next, to: target, ...(follow && { follow, signal }) })
+        for await (const entries of reader.batches()) {
           for (const entry of entries) this.#apply(entry)
         }
         break

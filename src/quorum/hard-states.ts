@@ -1,13 +1,23 @@
-import { TidemarkError } from '../base/index.ts'
+import { invariant, TidemarkError } from '../base/index.ts'
 import { Log, type LogOptions } from '../log/index.ts'
 import type { HardState, Point } from './core/index.ts'
 
 /** After so many records the latest of each log are written once more, and what is before is forgotten. */
 const RECORDS_MAX = 512
 
+/** Who a member is. The incarnation is drawn when its folder is made: a folder that was wiped is another member. */
+export interface Identity {
+  readonly cluster: string
+  readonly id: number
+  /** 16 bytes, in hexadecimal digits. */
+  readonly incarnation: string
+}
+
+/** One of three: the state of a log, that there is none any more, or who the member is. */
 interface HardRecord {
-  readonly log: string
-  readonly hard: HardState
+  readonly log?: string
+  readonly hard?: HardState | null
+  readonly member?: Identity
 }
 
 /**
@@ -17,6 +27,7 @@ interface HardRecord {
 export class HardStates {
   readonly #log: Log
   readonly #states = new Map<string, HardState>()
+  #identity: Identity | undefined
   #sinceCompact = 0
 
   private constructor(log: Log) {
@@ -30,11 +41,21 @@ export class HardStates {
   static async open(folder: string, options: LogOptions = {}): Promise<HardStates> {
     const states = new HardStates(await Log.open(folder, options))
     for await (const { offset, data } of states.#log.read({})) {
-      const { log, hard } = parse(data.toString(), offset)
-      states.#states.set(log, hard)
+      states.#take(parse(data.toString(), offset))
       states.#sinceCompact++
     }
     return states
+  }
+
+  /** Who the member is; undefined in a new folder. */
+  get identity(): Identity | undefined {
+    return this.#identity
+  }
+
+  /** Says who the member is, once and for all. Resolves when it is on the disk. */
+  async identify(member: Identity): Promise<void> {
+    invariant(this.#identity === undefined, 'a member does not become another')
+    await this.#save({ member })
   }
 
   get(log: string): HardState | undefined {
@@ -43,15 +64,32 @@ export class HardStates {
 
   /** Resolves when the state is on the disk. */
   async save(log: string, hard: HardState): Promise<void> {
-    this.#states.set(log, hard)
-    await this.#log.append(JSON.stringify({ log, hard } satisfies HardRecord))
+    await this.#save({ log, hard })
+  }
+
+  /** Forgets a log that was deleted. Resolves when that is on the disk. */
+  async remove(log: string): Promise<void> {
+    if (this.#states.has(log)) await this.#save({ log, hard: null })
+  }
+
+  #take({ log, hard, member }: HardRecord): void {
+    if (member) this.#identity = member
+    if (log === undefined) return
+    if (hard) this.#states.set(log, hard)
+    else this.#states.delete(log)
+  }
+
+  async #save(record: HardRecord): Promise<void> {
+    this.#take(record)
+    await this.#log.append(JSON.stringify(record))
     if (++this.#sinceCompact >= RECORDS_MAX + this.#states.size) await this.#compact()
   }
 
   async #compact(): Promise<void> {
     this.#sinceCompact = this.#states.size
-    const records = [...this.#states].map(([log, hard]) => JSON.stringify({ log, hard }))
-    const { first } = await this.#log.appendBatch(records)
+    const records: HardRecord[] = [...this.#states].map(([log, hard]) => ({ log, hard }))
+    if (this.#identity) records.push({ member: this.#identity })
+    const { first } = await this.#log.appendBatch(records.map((record) => JSON.stringify(record)))
     await this.#log.trim(first)
   }
 
@@ -63,13 +101,20 @@ export class HardStates {
 function parse(text: string, offset: number): HardRecord {
   try {
     const record = JSON.parse(text) as HardRecord
-    if (typeof record.log === 'string' && isHardState(record.hard)) return record
+    if (typeof record.log === 'string' && record.hard === null) return record
+    if (typeof record.log === 'string' && isHardState(record.hard!)) return record
+    if (record.log === undefined && isIdentity(record.member!)) return record
   } catch {
     // Said below.
   }
   throw new TidemarkError('CORRUPT', `the hard state at offset ${offset} cannot be read`, {
     offset,
   })
+}
+
+function isIdentity({ cluster, id, incarnation }: Identity): boolean {
+  const isText = typeof cluster === 'string' && typeof incarnation === 'string'
+  return isText && isNumber(id) && /^[0-9a-f]{32}$/.test(incarnation)
 }
 
 function isHardState({ term, vote, promised, configurations }: HardState): boolean {

@@ -3,5 +3,17 @@
 
 export * from './core/index.ts'
 export { HardStates } from './hard-states.ts'
+export type { FollowerStatus, LogStatus } from './log-status.ts'
+export { Member, type MemberStatus, type PeerStatus } from './member.ts'
+export type {
+  FailedEvent,
+  LeaderEvent,
+  LogEvent,
+  MemberEvents,
+  PeerEvent,
+} from './member-events.ts'
+export type { MemberOptions, ReplicatedLogOptions } from './member-options.ts'
 export { type HostParts, type HostSettings, Refused, ReplicaHost } from './replica-host.ts'
+export { type ReplicatedAppendOptions, ReplicatedLog } from './replicated-log.ts'
+export type { RefusalReason, RefusedEvent, TlsOptions } from './transport/index.ts'
 export type { BatchEntry } from './wire/index.ts'

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../base/index.ts'
 import type { Log } from '../log/index.ts'
+import type { CatchUp } from './catch-up.ts'
 import { type Batch, LATER, type LogView } from './core/index.ts'
 import { batchOf } from './wire/index.ts'
 
@@ -15,6 +16,7 @@ const FETCHED_MAX = 64
 export class RecentBatches implements LogView {
   readonly #log: Log
   readonly #bytesMax: number
+  readonly #catchUp: CatchUp | undefined
   /** Called when batches that were not there have been read, or could not be. */
   readonly #onFetched: (error?: unknown) => void
   /** They follow one another to the end of what was written. */
@@ -23,8 +25,14 @@ export class RecentBatches implements LogView {
   /** Stretches that were read, by their first mark, or are being read. */
   readonly #fetched = new Map<number, { batches: readonly Batch[] | undefined }>()
 
-  constructor(log: Log, bytesMax: number, onFetched: (error?: unknown) => void) {
+  constructor(
+    log: Log,
+    bytesMax: number,
+    onFetched: (error?: unknown) => void,
+    catchUp?: CatchUp | undefined,
+  ) {
     this.#log = log
+    this.#catchUp = catchUp
     this.#bytesMax = bytesMax
     this.#onFetched = onFetched
   }
@@ -77,6 +85,11 @@ export class RecentBatches implements LogView {
     return low
   }
 
+  async #read(read: () => Promise<number>): Promise<void> {
+    if (this.#catchUp) await this.#catchUp.turn(read)
+    else await read()
+  }
+
   async #fetch(from: number, to: number, maxBytes: number): Promise<void> {
     if (this.#fetched.size >= FETCHED_MAX) this.#fetched.clear()
     const fetch: { batches: readonly Batch[] | undefined } = { batches: undefined }
@@ -85,7 +98,10 @@ export class RecentBatches implements LogView {
     const isWanted = () => this.#fetched.get(from) === fetch
     let failure: unknown
     try {
-      fetch.batches = await readBatches(this.#log, from, to, maxBytes)
+      await this.#read(async () => {
+        fetch.batches = await readBatches(this.#log, from, to, maxBytes)
+        return fetch.batches.reduce((sum, { bytes }) => sum + bytes, 0)
+      })
     } catch (error) {
       // What was trimmed meanwhile the core will not ask for again.
       const isTrimmed = error instanceof TidemarkError && error.code === 'TRIMMED'

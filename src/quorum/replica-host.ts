@@ -1,6 +1,7 @@
 import { invariant, TidemarkError } from '../base/index.ts'
 import type { Cancel, Clock, Random } from '../io/index.ts'
 import type { Log } from '../log/index.ts'
+import type { CatchUp } from './catch-up.ts'
 import {
   type Acks,
   type CoreSettings,
@@ -49,6 +50,8 @@ export interface HostParts {
   readonly clock: Clock
   readonly random: Random
   readonly ticker: Ticker
+  /** Slows down what is read from the disk for those who are behind. */
+  readonly catchUp?: CatchUp | undefined
   /** Called after each step, for those who look on. */
   readonly onStep?: ((input: Input, output: Output) => void) | undefined
   /** The disk has failed, or the core has met what cannot be: the replica says nothing any more. */
@@ -107,10 +110,11 @@ export class ReplicaHost {
     this.#nextId = parts.random.uint32() * IDS_MAX + 1
     this.#snapshotMs = parts.ticker.tickMs * settings.electionTicks
     this.#receipts = receipts
-    const recent = new RecentBatches(parts.log, settings.recentBytesMax, (error) => {
+    const onFetched = (error?: unknown) => {
       if (error === undefined) this.step({ kind: 'fetched' })
       else this.#fail(error)
-    })
+    }
+    const recent = new RecentBatches(parts.log, settings.recentBytesMax, onFetched, parts.catchUp)
     this.#core = core(recent)
     this.#disk = new DiskQueue({
       log: parts.log,
@@ -139,6 +143,11 @@ export class ReplicaHost {
 
   get status(): Status {
     return this.#core.status
+  }
+
+  /** How far the others are, if this replica leads. */
+  get progress(): RaftCore['progress'] {
+    return this.#core.progress
   }
 
   receive(from: ReplicaId, message: Message): void {

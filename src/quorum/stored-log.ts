@@ -69,7 +69,7 @@ async function holesOf(log: Log): Promise<Hole[]> {
 }
 
 /** The start of the batch that an offset lies in, whose entry is damaged while those before it are not. */
-async function startOfBatch(log: Log, offset: number): Promise<number> {
+export async function startOfBatch(log: Log, offset: number): Promise<number> {
   let start = offset
   while (start > log.lowWaterMark) {
     let before: { offset: number; more: boolean } | undefined

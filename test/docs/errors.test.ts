@@ -1,10 +1,14 @@
 // docs/errors.md, the README's table and the code have the same errors, and each is provoked: its code and
 // its details are what the page says.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { Log, type LogOptions, TidemarkError } from 'tidemark'
 import { StateMachine } from 'tidemark/machine'
+import { Member } from 'tidemark/quorum'
 import { errnoError, ForgetfulFiles } from 'tidemark/testing'
 import { ERROR_CODES, type ErrorCode, errnoOf } from '#dist/base/index.js'
 import { pageAt, tableBehind } from './pages.ts'
@@ -145,6 +149,18 @@ const PROVOKE: Readonly<Record<ErrorCode, () => Promise<unknown>>> = {
     await log.trim(2)
     assert.equal(await log.get(1), undefined)
     await log.read({ from: 1 }).next()
+  },
+  async UNAVAILABLE() {
+    const dir = mkdtempSync(join(tmpdir(), 'tidemark-errors-'))
+    // Nobody else is there, so one of two is no quorum.
+    const peers = { 1: '127.0.0.1:1', 2: '127.0.0.1:2' }
+    const member = await Member.start({ id: 1, dir, listen: '127.0.0.1:0', peers, timeoutMs: 50 })
+    try {
+      await member.log('orders')
+    } finally {
+      await member.close()
+      rmSync(dir, { recursive: true })
+    }
   },
   async UNCERTAIN() {
     const log = await open('/uncertain')

@@ -4,6 +4,7 @@ import {
   isLeased,
   onOwnVote,
   onPatienceLost,
+  onUnreachable,
   onVoteReply,
   onVoteRequest,
   rest,
@@ -99,6 +100,7 @@ const INPUTS: Handlers<Input> = {
   change: (state, { id, target }) => onChange(state, id, target),
   read: (state, { id }) => onRead(state, id),
   transfer: (state, { to }) => onTransfer(state, to),
+  unreachable: (state, { id }) => onUnreachable(state, id),
   campaign: (state) => campaign(state, false),
   persisted: (state, { number }) => onPersisted(state, number),
   'io-error': (state) => {

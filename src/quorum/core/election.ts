@@ -50,6 +50,20 @@ export function isLeased(state: CoreState): boolean {
   return state.leader !== NOBODY && state.elapsed < state.settings.electionTicks
 }
 
+/**
+ * The process of a member is gone, as far as its machine can tell. Its lease ends: this only says when an election is
+ * held, never who may win it.
+ */
+export function onUnreachable(state: CoreState, id: ReplicaId): void {
+  if (state.role !== 'follower' || state.leader !== id) return
+  forgetReads(state)
+  state.leader = NOBODY
+  const { electionTicks, random } = state.settings
+  // Others have seen it too: one of them comes first, mostly.
+  const soon = 1 + (random.uint32() % Math.max(1, electionTicks >> 1))
+  state.elapsed = Math.max(state.elapsed, state.patience - soon)
+}
+
 /** No leader was heard of for too long. */
 export function onPatienceLost(state: CoreState): void {
   forgetReads(state)

@@ -52,6 +52,8 @@ export type Input =
    */
   | { readonly kind: 'read'; readonly id: number }
   | { readonly kind: 'transfer'; readonly to: ReplicaId }
+  /** Nobody listens where the replica was: if it is the leader, another is elected without waiting for its silence. */
+  | { readonly kind: 'unreachable'; readonly id: ReplicaId }
   /** Stands for election at once. */
   | { readonly kind: 'campaign' }
   /** A piece of work is on the disk. */

@@ -28,8 +28,9 @@ function withEntries(
   body: (log: ContractLog, end: number) => Promise<void>,
 ): void {
   suite.testPart('snapshots', name, async (log) => {
-    const { last } = await log.appendBatch(someTexts(200))
-    await body(log, last + 1)
+    await log.appendBatch(someTexts(200))
+    await log.barrier()
+    await body(log, log.highWaterMark)
   })
 }
 

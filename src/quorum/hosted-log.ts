@@ -1,0 +1,298 @@
+import { join } from 'node:path'
+import { InvariantError, TidemarkError } from '../base/index.ts'
+import type { Cancel } from '../io/index.ts'
+import { deleteLog, Log } from '../log/index.ts'
+import { AppendIntake } from './append-intake.ts'
+import { AppendPipeline } from './append-pipeline.ts'
+import {
+  type HardState,
+  type Input,
+  type Message,
+  NOBODY,
+  type Output,
+  type ReplicaId,
+  type Status,
+} from './core/index.ts'
+import { MarksAwaited } from './marks-awaited.ts'
+import type { LogDefinition, MemberContext } from './member-context.ts'
+import { OPERATION } from './operations.ts'
+import { Refused, ReplicaHost } from './replica-host.ts'
+import {
+  type AppendGroup,
+  type AppendOutcome,
+  decodeAppendOutcome,
+  encodeAppendRequest,
+} from './wire/index.ts'
+
+/** After a failure a replica is opened again: the first time soon, then later and later. */
+const REOPEN_MS = 1_000
+const REOPEN_MS_MAX = 30_000
+const ASK_AGAIN_MS = 5
+
+/** One life of a replica, from an opening of its log to a failure or the end. */
+interface Life {
+  readonly log: Log
+  readonly host: ReplicaHost
+  readonly intake: AppendIntake
+}
+
+/**
+ * The replica of one log on this member: its log, what drives it, and what asks others for it. A replica whose disk
+ * has failed is opened again.
+ */
+export class HostedLog {
+  readonly definition: LogDefinition
+  readonly pipeline: AppendPipeline
+  readonly #context: MemberContext
+  readonly #folder: string
+  readonly #awaited: MarksAwaited
+  #life: Life | undefined
+  /** The log of the last life: its marks hold, whatever has become of it. */
+  #log!: Log
+  #failure: unknown
+  #leader: ReplicaId = NOBODY
+  #term = 0
+  #reopenMs = REOPEN_MS
+  #cancelReopen: Cancel | undefined
+  #cancelRetention: Cancel | undefined
+  #isClosed = false
+  /** Resolves when no opening or closing is under way. */
+  #changing: Promise<void> = Promise.resolve()
+
+  private constructor(context: MemberContext, definition: LogDefinition) {
+    this.#context = context
+    this.definition = definition
+    this.#folder = join(context.dir, 'logs', String(definition.id))
+    this.#awaited = new MarksAwaited(context.clock)
+    const { clock, random, settings } = context
+    this.pipeline = new AppendPipeline(
+      {
+        name: definition.name,
+        session: random.uint32() * 2 ** 16 + (random.uint32() % 2 ** 16),
+        clock,
+        leader: () => this.status?.leader ?? NOBODY,
+        committed: () => this.#log.highWaterMark,
+        send: (to, group) => this.#send(to, group),
+      },
+      settings.pipeline,
+    )
+  }
+
+  /** Opens the replica, or makes it. Rejects as `Log.open` does. */
+  static async open(context: MemberContext, definition: LogDefinition): Promise<HostedLog> {
+    const hosted = new HostedLog(context, definition)
+    await hosted.#open()
+    hosted.#watchRetention()
+    return hosted
+  }
+
+  get id(): number {
+    return this.definition.id
+  }
+
+  get name(): string {
+    return this.definition.name
+  }
+
+  get log(): Log {
+    return this.#log
+  }
+
+  /** What drives the replica; undefined while it has failed. */
+  get host(): ReplicaHost | undefined {
+    return this.#life?.host
+  }
+
+  get status(): Status | undefined {
+    return this.#life?.host.status
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Why the replica does not run. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  receive(from: ReplicaId, message: Message): void {
+    this.#life?.host.receive(from, message)
+  }
+
+  /** The leader's side of an append. */
+  take(group: AppendGroup): Promise<AppendOutcome> {
+    if (!this.#life) return Promise.resolve({ kind: 'refused', leader: NOBODY })
+    return this.#life.intake.take(group)
+  }
+
+  /** A member is certainly not there: who follows it need not wait until it has been silent for long. */
+  unreachable(id: ReplicaId): void {
+    this.#life?.host.step({ kind: 'unreachable', id })
+  }
+
+  /** Resolves with a mark below which everything is that anyone was told of before the call. */
+  async readIndex(): Promise<number> {
+    const { timeoutMs } = this.#context.settings
+    const end = this.#context.clock.monotonic() + timeoutMs
+    for (;;) {
+      try {
+        if (this.#life) return await this.#life.host.readIndex()
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error
+      }
+      const left = end - this.#context.clock.monotonic()
+      if (left <= 0) throw new TidemarkError('UNAVAILABLE', `${this.name} cannot be read now`)
+      const hasLeader = () => (this.status?.leader ?? NOBODY) !== NOBODY
+      await this.until(hasLeader, left, `${this.name} has a leader`)
+      // It may have been asked too early, and may lead no more.
+      await new Promise<void>((resolve) => this.#context.clock.after(ASK_AGAIN_MS, resolve, true))
+    }
+  }
+
+  /** Resolves when `isSo`; looked at after each step of the replica. Rejects with UNAVAILABLE or CLOSED. */
+  until(isSo: () => boolean, timeoutMs: number, what: string): Promise<void> {
+    this.#checkOpen()
+    return this.#awaited.until(isSo, timeoutMs, what)
+  }
+
+  /** Stops the replica and closes its log. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelReopen?.()
+    this.#cancelRetention?.()
+    this.pipeline.close()
+    this.#awaited.fail(this.#closed())
+    await this.#changing
+    await this.#end()
+  }
+
+  /** Closes it, and removes it from the disk: the cluster has decided so. */
+  async delete(): Promise<void> {
+    await this.close()
+    const { lock, files, hardStates } = this.#context
+    await deleteLog(this.#folder, { lock, files })
+    await hardStates.remove(String(this.id))
+  }
+
+  async #open(): Promise<void> {
+    const { files, clock, random, lock, hardStates, outbox, settings, catchUp } = this.#context
+    const { segmentBytes, maxEntryBytes } = this.definition
+    const options = { replica: true, lock, files, clock, random, segmentBytes, maxEntryBytes }
+    const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
+    const key = String(this.id)
+    try {
+      const host = await ReplicaHost.start(
+        { ...settings.host, id: this.#context.id },
+        {
+          log,
+          hard: hardStates.get(key) ?? this.#firstState(),
+          saveHard: (hard) => hardStates.save(key, hard),
+          send: (envelope) => outbox.put(this.id, envelope),
+          clock,
+          random,
+          ticker: this.#context.ticker,
+          catchUp,
+          onStep: (_input: Input, output: Output) => this.#stepped(output),
+          onFailure: (error) => this.#fail(error),
+        },
+      )
+      this.#log = log
+      this.#life = { log, host, intake: new AppendIntake(host) }
+    } catch (error) {
+      await log.close().catch(() => {})
+      throw error
+    }
+    this.#failure = undefined
+  }
+
+  #firstState(): HardState {
+    const { members } = this.definition
+    const configurations = [{ point: { term: 0, mark: 0 }, members }]
+    return { term: 0, vote: NOBODY, promised: undefined, configurations }
+  }
+
+  #stepped(output: Output): void {
+    this.#awaited.check()
+    const status = this.status
+    if (!status || (output.persist === undefined && status.leader === this.#leader)) return
+    this.#reopenMs = REOPEN_MS
+    if (status.leader === this.#leader && status.term === this.#term) return
+    this.#term = status.term
+    if (status.leader !== this.#leader) {
+      this.#leader = status.leader
+      const leader = this.#leader === NOBODY ? undefined : this.#leader
+      this.#context.tell('leader', { log: this.name, term: status.term, leader })
+    }
+    this.pipeline.leaderChanged()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined || this.#isClosed) return
+    this.#failure = error
+    // What cannot be does not become possible by another try.
+    const retryMs = error instanceof InvariantError ? undefined : this.#reopenMs
+    this.#context.tell('failed', { log: this.name, error, retryMs })
+    this.#changing = this.#end()
+    if (retryMs === undefined) return
+    this.#reopenMs = Math.min(this.#reopenMs * 2, REOPEN_MS_MAX)
+    this.#cancelReopen = this.#context.clock.after(retryMs, () => {
+      this.#changing = this.#changing.then(() => this.#reopen())
+    })
+  }
+
+  async #reopen(): Promise<void> {
+    if (this.#isClosed) return
+    try {
+      await this.#open()
+    } catch (error) {
+      this.#failure = undefined
+      this.#fail(error)
+    }
+  }
+
+  async #end(): Promise<void> {
+    const life = this.#life
+    this.#life = undefined
+    if (!life) return
+    await life.host.stop()
+    // A log that was poisoned says so once more.
+    await life.log.close().catch(() => {})
+  }
+
+  #send(to: ReplicaId, group: AppendGroup): Promise<AppendOutcome> {
+    if (to === this.#context.id) return this.take(group)
+    return this.#context.requests
+      .ask(to, OPERATION.append, encodeAppendRequest(this.id, group))
+      .then(decodeAppendOutcome)
+  }
+
+  #watchRetention(): void {
+    const { retention } = this.definition
+    if (!retention || this.#isClosed) return
+    this.#cancelRetention = this.#context.clock.after(this.#context.settings.retentionMs, () => {
+      void this.#retain().finally(() => this.#watchRetention())
+    })
+  }
+
+  /** A leader trims for all what the retention gives up. */
+  async #retain(): Promise<void> {
+    const life = this.#life
+    const { retention } = this.definition
+    if (!retention || life?.host.status.role !== 'leader') return
+    // What cannot be looked at now is looked at the next time.
+    const mark = await life.log.replica.retentionMark(retention).catch(() => 0)
+    if (mark > life.log.lowWaterMark) life.host.step({ kind: 'trim', mark })
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw this.#closed()
+  }
+
+  #closed(): TidemarkError {
+    return new TidemarkError('CLOSED', `the log ${this.name} is closed on this member`)
+  }
+}
+
+/** What waits for the disk is bounded by what the core takes, and must never be refused behind it. */
+const PENDING_BYTES = 2 ** 30

@@ -1,0 +1,41 @@
+import type { ReplicaId } from './core/index.ts'
+import type { RefusedEvent } from './transport/index.ts'
+
+/** A peer has come or gone. */
+export interface PeerEvent {
+  readonly id: ReplicaId
+  /** Why it has gone, in words. */
+  readonly why?: string | undefined
+}
+
+/** Another member leads a log, or nobody. */
+export interface LeaderEvent {
+  readonly log: string
+  readonly term: number
+  readonly leader: ReplicaId | undefined
+}
+
+/** A replica on this member has stopped. It is opened again, unless that could not help. */
+export interface FailedEvent {
+  readonly log: string
+  readonly error: unknown
+  /** In how many ms it is opened again; undefined: it is not. */
+  readonly retryMs: number | undefined
+}
+
+/** A log was created or deleted, by a command of the cluster. */
+export interface LogEvent {
+  readonly log: string
+}
+
+/** What a member tells, by name. */
+export interface MemberEvents {
+  /** A connection was refused, by this member or by the other, and why. Nothing else has changed. */
+  readonly refused: RefusedEvent
+  readonly 'peer-up': PeerEvent
+  readonly 'peer-down': PeerEvent
+  readonly leader: LeaderEvent
+  readonly failed: FailedEvent
+  readonly created: LogEvent
+  readonly deleted: LogEvent
+}

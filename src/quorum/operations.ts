@@ -1,0 +1,13 @@
+/** What a member asks of another about a log: the numbers go over the wire. */
+export const OPERATION = {
+  /** To the leader: append a group. */
+  append: 1,
+  /** To the leader: raise the low-water mark. */
+  trim: 2,
+  /** Which snapshots of a log are there? */
+  snapshots: 3,
+  /** The next part of a snapshot. */
+  snapshotPart: 4,
+  /** Have a snapshot at or above a mark, by yourself or from me. */
+  holdSnapshot: 5,
+} as const

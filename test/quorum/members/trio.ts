@@ -1,0 +1,79 @@
+// Three members in one process, over real sockets and real files.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Member, type MemberOptions } from 'tidemark/quorum'
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer()
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      return server
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
+
+export class Trio {
+  readonly dir = mkdtempSync(join(tmpdir(), 'tidemark-trio-'))
+  readonly members = new Map<number, Member>()
+  readonly peers: Readonly<Record<number, string>>
+  readonly #options: Partial<MemberOptions>
+
+  private constructor(peers: Readonly<Record<number, string>>, options: Partial<MemberOptions>) {
+    this.peers = peers
+    this.#options = options
+  }
+
+  static async start(options: Partial<MemberOptions> = {}, count = 3): Promise<Trio> {
+    const ports = await freePorts(count)
+    const peers = Object.fromEntries(ports.map((port, i) => [i + 1, `127.0.0.1:${port}`]))
+    const trio = new Trio(peers, {
+      heartbeatMs: 20,
+      electionMs: 200,
+      timeoutMs: 20_000,
+      ...options,
+    })
+    await Promise.all(ports.map((_, i) => trio.startMember(i + 1)))
+    return trio
+  }
+
+  async startMember(id: number): Promise<Member> {
+    const dir = join(this.dir, String(id))
+    const options = { id, dir, listen: this.peers[id]!, peers: this.peers, ...this.#options }
+    const member = await Member.start(options)
+    this.members.set(id, member)
+    return member
+  }
+
+  async stopMember(id: number): Promise<void> {
+    const member = this.members.get(id)
+    this.members.delete(id)
+    await member?.close()
+  }
+
+  member(id: number): Member {
+    const member = this.members.get(id)
+    if (!member) throw new Error(`member ${id} is not running`)
+    return member
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.members.keys()].map((id) => this.stopMember(id)))
+    rmSync(this.dir, { recursive: true })
+  }
+}
+
+/** Resolves when `isSo`, or throws after a while. */
+export async function until(isSo: () => boolean, what: string, ms = 15_000): Promise<void> {
+  const end = performance.now() + ms
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${ms} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
