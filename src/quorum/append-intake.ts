@@ -27,8 +27,8 @@ export class AppendIntake {
 
   take(group: AppendGroup): Promise<AppendOutcome> {
     const stream = this.#streamOf(group)
-    const { role, leader } = this.#host.status
-    if (!stream || role !== 'leader') {
+    const { isLeader, leader } = this.#host
+    if (!stream || !isLeader) {
       if (stream) stream.isBroken = true
       return Promise.resolve({ kind: 'refused', leader })
     }
@@ -63,9 +63,8 @@ export class AppendIntake {
         done: ({ start }) => resolve({ kind: 'done', start }),
         refused: (why) => {
           stream.isBroken = true
-          const { leader, id } = this.#host.status
           // Nobody is sent back to where it was refused.
-          const hint = leader === id ? NOBODY : leader
+          const hint = this.#host.isLeader ? NOBODY : this.#host.leader
           resolve(why === 'lost' ? { kind: 'lost' } : { kind: 'refused', leader: hint })
         },
       })

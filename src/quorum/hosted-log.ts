@@ -4,15 +4,7 @@ import type { Cancel } from '../io/index.ts'
 import { deleteLog, Log } from '../log/index.ts'
 import { AppendIntake } from './append-intake.ts'
 import { AppendPipeline } from './append-pipeline.ts'
-import {
-  type HardState,
-  type Input,
-  type Message,
-  NOBODY,
-  type Output,
-  type ReplicaId,
-  type Status,
-} from './core/index.ts'
+import { type HardState, type Message, NOBODY, type ReplicaId, type Status } from './core/index.ts'
 import { MarksAwaited } from './marks-awaited.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
@@ -53,6 +45,7 @@ export class HostedLog {
   #leader: ReplicaId = NOBODY
   #term = 0
   #reopenMs = REOPEN_MS
+  #openedAt = 0
   #cancelReopen: Cancel | undefined
   #cancelRetention: Cancel | undefined
   #isClosed = false
@@ -70,7 +63,7 @@ export class HostedLog {
         name: definition.name,
         session: random.uint32() * 2 ** 16 + (random.uint32() % 2 ** 16),
         clock,
-        leader: () => this.status?.leader ?? NOBODY,
+        leader: () => this.leader,
         committed: () => this.#log.highWaterMark,
         send: (to, group) => this.#send(to, group),
       },
@@ -101,6 +94,11 @@ export class HostedLog {
   /** What drives the replica; undefined while it has failed. */
   get host(): ReplicaHost | undefined {
     return this.#life?.host
+  }
+
+  /** Who leads, as far as is known here. */
+  get leader(): ReplicaId {
+    return this.#life?.host.leader ?? NOBODY
   }
 
   get status(): Status | undefined {
@@ -143,7 +141,7 @@ export class HostedLog {
       }
       const left = end - this.#context.clock.monotonic()
       if (left <= 0) throw new TidemarkError('UNAVAILABLE', `${this.name} cannot be read now`)
-      const hasLeader = () => (this.status?.leader ?? NOBODY) !== NOBODY
+      const hasLeader = () => this.leader !== NOBODY
       await this.until(hasLeader, left, `${this.name} has a leader`)
       // It may have been asked too early, and may lead no more.
       await new Promise<void>((resolve) => this.#context.clock.after(ASK_AGAIN_MS, resolve, true))
@@ -193,7 +191,7 @@ export class HostedLog {
           random,
           ticker: this.#context.ticker,
           catchUp,
-          onStep: (_input: Input, output: Output) => this.#stepped(output),
+          onStep: () => this.#stepped(),
           onFailure: (error) => this.#fail(error),
         },
       )
@@ -204,6 +202,7 @@ export class HostedLog {
       throw error
     }
     this.#failure = undefined
+    this.#openedAt = clock.monotonic()
   }
 
   #firstState(): HardState {
@@ -212,18 +211,15 @@ export class HostedLog {
     return { term: 0, vote: NOBODY, promised: undefined, configurations }
   }
 
-  #stepped(output: Output): void {
+  #stepped(): void {
     this.#awaited.check()
-    const status = this.status
-    if (!status || (output.persist === undefined && status.leader === this.#leader)) return
-    this.#reopenMs = REOPEN_MS
-    if (status.leader === this.#leader && status.term === this.#term) return
-    this.#term = status.term
-    if (status.leader !== this.#leader) {
-      this.#leader = status.leader
-      const leader = this.#leader === NOBODY ? undefined : this.#leader
-      this.#context.tell('leader', { log: this.name, term: status.term, leader })
-    }
+    const host = this.#life?.host
+    if (!host || (host.leader === this.#leader && host.term === this.#term)) return
+    this.#term = host.term
+    if (host.leader === this.#leader) return
+    this.#leader = host.leader
+    const leader = this.#leader === NOBODY ? undefined : this.#leader
+    this.#context.tell('leader', { log: this.name, term: this.#term, leader })
     this.pipeline.leaderChanged()
   }
 
@@ -231,6 +227,8 @@ export class HostedLog {
     if (this.#failure !== undefined || this.#isClosed) return
     this.#failure = error
     // What cannot be does not become possible by another try.
+    const livedMs = this.#context.clock.monotonic() - this.#openedAt
+    if (livedMs > REOPEN_MS_MAX) this.#reopenMs = REOPEN_MS
     const retryMs = error instanceof InvariantError ? undefined : this.#reopenMs
     this.#context.tell('failed', { log: this.name, error, retryMs })
     this.#changing = this.#end()

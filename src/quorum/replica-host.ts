@@ -145,6 +145,19 @@ export class ReplicaHost {
     return this.#core.status
   }
 
+  get isLeader(): boolean {
+    return this.#core.role === 'leader'
+  }
+
+  get term(): number {
+    return this.#core.term
+  }
+
+  /** Who leads in this term, as far as is known here. */
+  get leader(): ReplicaId {
+    return this.#core.leader
+  }
+
   /** How far the others are, if this replica leads. */
   get progress(): RaftCore['progress'] {
     return this.#core.progress
@@ -280,9 +293,8 @@ export class ReplicaHost {
 
   #answerAwaited(): void {
     if (this.#awaited.length === 0) return
-    const { role, committed, stable } = this.#core.status
+    const { role, shown } = this.#core
     const isLost = this.#isStopped || role !== 'leader'
-    const shown = Math.min(committed, stable)
     const answered = this.#awaited.filter(({ end }) => isLost || end <= shown)
     this.#awaited = this.#awaited.filter((each) => !answered.includes(each))
     for (const { end, answer } of answered) answer(end <= shown)

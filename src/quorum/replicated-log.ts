@@ -10,7 +10,7 @@ import type {
   ReadOptions,
   Snapshots,
 } from '../log/index.ts'
-import type { Acks, ReplicaId } from './core/index.ts'
+import { type Acks, NOBODY, type ReplicaId } from './core/index.ts'
 import { DecodedReader } from './decoded-reader.ts'
 import type { HostedLog } from './hosted-log.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
@@ -71,8 +71,8 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
 
   /** The member that leads, as far as is known here. */
   get leader(): ReplicaId | undefined {
-    const leader = this.#hosted.status?.leader
-    return leader === 0 ? undefined : leader
+    const { leader } = this.#hosted
+    return leader === NOBODY ? undefined : leader
   }
 
   /** What the replica on this member is like. */

@@ -39,7 +39,7 @@ async function askLeader(
   hosted: HostedLog,
   before: number,
 ): Promise<number | undefined> {
-  const leader = hosted.status?.leader ?? NOBODY
+  const { leader } = hosted
   if (leader === NOBODY) return undefined
   if (leader === id) return trimAsLeader(hosted, before)
   const body = encodeLogPlace({ log: hosted.id, mark: before })

@@ -77,6 +77,25 @@ export class RaftCore {
     return { id, role, term, vote, leader, ...marks, members, holes, promised, isReady, hasFailed }
   }
 
+  /** Of {@link status}, what is asked at every step. */
+  get role(): Role {
+    return this.#state.role
+  }
+
+  get term(): number {
+    return this.#state.term
+  }
+
+  get leader(): ReplicaId {
+    return this.#state.leader
+  }
+
+  /** Everything below is committed and on this disk. */
+  get shown(): number {
+    const { committed, stable } = this.#state.log
+    return Math.min(committed, stable)
+  }
+
   /** How far each of the others has got, as far as a leader knows; empty elsewhere. */
   get progress(): ReadonlyMap<ReplicaId, { readonly match: number; readonly state: string }> {
     return this.#state.leading?.progress ?? new Map()
