@@ -9,6 +9,9 @@ import type { Steps } from './steps.ts'
 /** Marks are written at most once in this time; readers in other processes lag by no more. */
 const PUBLISH_INTERVAL_MS = 1
 
+/** A log whose marks move again within this time is in use. */
+const BUSY_MS = 100
+
 /** The marks as they lie in the folder, or undefined if there are none that hold. */
 export function readMarks(files: Files, folder: string): Marks | undefined {
   const bytes = readWholeSync(files, join(folder, MARKS_NAME), MARKS_BYTES)
@@ -26,7 +29,7 @@ export class MarksPublisher {
   #publishedAt = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
   #stopped = false
-  /** The file, once a writer that blocks has needed it. */
+  /** The file, once a writer that blocks has needed it, or a replica in use. */
   #kept: File | undefined
   #isHeld = false
   #isDue = false
@@ -53,8 +56,12 @@ export class MarksPublisher {
   publish(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    this.#publishedAt = this.#settings.clock.monotonic()
+    const now = this.#settings.clock.monotonic()
+    const isBusy = now - this.#publishedAt < BUSY_MS
+    this.#publishedAt = now
     try {
+      // A replica moves its marks twice for each append.
+      if (this.#settings.replica && isBusy && !this.#stopped) this.#kept ??= this.#open()
       const file = this.#kept ?? this.#open()
       try {
         file.writeSync(encodeMarks(this.#current()), 0)

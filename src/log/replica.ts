@@ -123,12 +123,11 @@ export class Replica {
   }
 
   /**
-   * The entry that an append of this data would be, checked and copied as `append` does it. Throws TOO_LARGE or
-   * INVALID_ARGUMENT.
+   * The entry that an append of this data would be, checked and copied as `append` does it: of at most `maxBytes`.
+   * Throws TOO_LARGE or INVALID_ARGUMENT.
    */
-  entryOf(data: Uint8Array | string, options: AppendOptions = {}): MadeEntry {
-    const { maxEntryBytes, clock } = this.#w.settings
-    return makeEntry(data, options, maxEntryBytes, clock)
+  entryOf(data: Uint8Array | string, options: AppendOptions, maxBytes: number): MadeEntry {
+    return makeEntry(data, options, maxBytes, this.#w.settings.clock)
   }
 
   /** Where the low-water mark has to be now so that the log keeps to a retention: between two segments. */

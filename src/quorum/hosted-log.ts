@@ -175,7 +175,9 @@ export class HostedLog {
 
   async #open(): Promise<void> {
     const { files, clock, random, lock, hardStates, outbox, settings, catchUp } = this.#context
-    const { segmentBytes, maxEntryBytes } = this.definition
+    const { segmentBytes } = this.definition
+    // The quorum's own entries are let in, however small those of users must be.
+    const maxEntryBytes = Math.max(this.definition.maxEntryBytes, OWN_ENTRY_BYTES)
     const options = { replica: true, lock, files, clock, random, segmentBytes, maxEntryBytes }
     const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
     const key = String(this.id)
@@ -291,6 +293,9 @@ export class HostedLog {
     return new TidemarkError('CLOSED', `the log ${this.name} is closed on this member`)
   }
 }
+
+/** More than an own entry has. */
+const OWN_ENTRY_BYTES = 8192
 
 /** What waits for the disk is bounded by what the core takes, and must never be refused behind it. */
 const PENDING_BYTES = 2 ** 30

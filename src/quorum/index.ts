@@ -14,6 +14,7 @@ export type {
 } from './member-events.ts'
 export type { MemberOptions, ReplicatedLogOptions } from './member-options.ts'
 export { type HostParts, type HostSettings, Refused, ReplicaHost } from './replica-host.ts'
+export { ReplicatedCursor, type ReplicatedCursorOptions } from './replicated-cursor.ts'
 export { type ReplicatedAppendOptions, ReplicatedLog } from './replicated-log.ts'
 export type { RefusalReason, RefusedEvent, TlsOptions } from './transport/index.ts'
 export type { BatchEntry } from './wire/index.ts'

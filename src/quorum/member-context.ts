@@ -1,6 +1,7 @@
 import type { Clock, Files, Random } from '../io/index.ts'
 import type { FolderLock, Retention } from '../log/index.ts'
 import type { PipelineSettings } from './append-pipeline.ts'
+import type { Catalog } from './catalog.ts'
 import type { CatchUp } from './catch-up.ts'
 import type { Members, ReplicaId } from './core/index.ts'
 import type { HardStates } from './hard-states.ts'
@@ -45,6 +46,8 @@ export interface MemberContext {
   readonly requests: Requests
   readonly catchUp: CatchUp
   readonly settings: MemberSettings
+  /** Which logs there are, as far as is known here. */
+  readonly catalog: () => Catalog
   /** Members that there is a connection to. */
   readonly connected: () => readonly ReplicaId[]
   readonly tell: <K extends keyof MemberEvents>(kind: K, event: MemberEvents[K]) => void

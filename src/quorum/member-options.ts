@@ -216,6 +216,15 @@ export function checkLogName(name: unknown): string {
   )
 }
 
+/** Throws INVALID_ARGUMENT. */
+export function checkCursorOptions(name: unknown, options: object): void {
+  checkNames(options, ['from', 'follow', 'signal'], 'a cursor')
+  if (typeof name === 'string' && LOG_NAME.test(name)) return
+  throw invalid(
+    `the name of a cursor has 1 to 200 of letters, digits, ".", "_" and "-"; ${JSON.stringify(name)} is not one`,
+  )
+}
+
 /** What a log is made with, if it is made. Throws INVALID_ARGUMENT. */
 export function checkLogOptions(options: ReplicatedLogOptions<never, never>): LogDesign {
   checkNames(options, LOG_OPTIONS, 'a log')

@@ -100,6 +100,7 @@ export class Member {
       requests: this.#requests,
       catchUp: new CatchUp(clock, options.catchUpBytesPerSecond),
       settings,
+      catalog: () => this.#follower!.catalog(),
       connected: () => [...options.peers.keys()].filter((peer) => this.#isConnected(peer)),
       tell: (kind, event) => {
         this.#events.emit(kind, event)

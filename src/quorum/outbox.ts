@@ -2,6 +2,34 @@ import type { Envelope, ReplicaId } from './core/index.ts'
 import type { Send } from './requests.ts'
 import { encodeMessages, FRAME_MESSAGES, type LogMessage } from './wire/index.ts'
 
+/** A frame has room for this much beside the largest message. */
+const FRAME_BYTES = 1024 * 1024
+
+/** Messages that fit into a frame together, in order. */
+function inFrames(messages: readonly LogMessage[]): readonly (readonly LogMessage[])[] {
+  let bytes = 0
+  const frames: LogMessage[][] = [[]]
+  for (const item of messages) {
+    const size = sizeOf(item)
+    if (bytes > 0 && bytes + size > FRAME_BYTES) {
+      frames.push([])
+      bytes = 0
+    }
+    frames.at(-1)!.push(item)
+    bytes += size
+  }
+  return frames
+}
+
+/** About what a message takes in a frame. */
+function sizeOf({ message }: LogMessage): number {
+  if (message.kind !== 'append' && message.kind !== 'repair-reply') return SMALL_BYTES
+  return message.batches.reduce((sum, { bytes }) => sum + bytes, SMALL_BYTES)
+}
+
+/** What a message without batches takes, at most, but for one of many members. */
+const SMALL_BYTES = 64
+
 /**
  * Gathers what the replicas of this member say to those of others: all to one member that comes of the same moment
  * travels in one frame. So the heartbeats of a thousand logs are one.
@@ -26,8 +54,10 @@ export class Outbox {
     const waiting = this.#waiting
     this.#waiting = new Map()
     for (const [to, messages] of waiting) {
-      const { head, data } = encodeMessages(messages)
-      this.#send(to, FRAME_MESSAGES, head, data)
+      for (const part of inFrames(messages)) {
+        const { head, data } = encodeMessages(part)
+        this.#send(to, FRAME_MESSAGES, head, data)
+      }
     }
   }
 }

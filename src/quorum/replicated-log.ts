@@ -15,6 +15,8 @@ import { DecodedReader } from './decoded-reader.ts'
 import type { HostedLog } from './hosted-log.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
 import type { MemberContext } from './member-context.ts'
+import { checkCursorOptions } from './member-options.ts'
+import { ReplicatedCursor, type ReplicatedCursorOptions, startOf } from './replicated-cursor.ts'
 import { SharedSnapshots } from './shared-snapshots.ts'
 import { trimFor } from './trim-request.ts'
 import type { BatchEntry } from './wire/index.ts'
@@ -166,6 +168,26 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
     await trimFor(this.#context, this.#hosted, before)
   }
 
+  /**
+   * Opens the cursor `name`, the same on every member, and makes it if there is none. Rejects with INVALID_ARGUMENT,
+   * TRIMMED if it cannot begin at `from`, UNAVAILABLE, UNCERTAIN or CLOSED.
+   */
+  async cursor(name: string, options: ReplicatedCursorOptions = {}): Promise<ReplicatedCursor<T>> {
+    this.#checkOpen()
+    checkCursorOptions(name, options)
+    const { catalog } = this.#context
+    const place = { log: this.#hosted.id, cursor: name }
+    await catalog().latest()
+    // A start at the end is at the end for everybody.
+    await this.barrier()
+    let position = catalog().position(place)
+    if (position === undefined) {
+      position = startOf(this, options.from ?? 'start')
+      await catalog().move(place, position)
+    }
+    return new ReplicatedCursor<T>(this, catalog, place, position, options)
+  }
+
   /** Waits for what was appended, and ends readings. The replica goes on: it is the member's. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -196,7 +218,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
   }
 
   #entryOf(data: Uint8Array | string, options: AppendOptions): BatchEntry {
-    return this.#hosted.log.replica.entryOf(data, options)
+    return this.#hosted.log.replica.entryOf(data, options, this.#hosted.definition.maxEntryBytes)
   }
 }
 

@@ -1,4 +1,4 @@
-import { invariant } from '../../base/index.ts'
+import { crc32, invariant } from '../../base/index.ts'
 import type { ReplicaEntry, StoredEntry } from '../../log/index.ts'
 import type { Batch } from '../core/index.ts'
 import { decodeMembers, TYPE_LEADER, TYPE_MEMBERS } from './own-entries.ts'
@@ -15,18 +15,24 @@ export interface BatchEntry extends Omit<ReplicaEntry, 'term' | 'more' | 'dataCr
 const ENTRY_BYTES = 40
 
 export function bytesOf(entries: readonly BatchEntry[]): number {
-  return entries.reduce((sum, { data }) => sum + data.length + ENTRY_BYTES, 0)
+  let sum = entries.length * ENTRY_BYTES
+  for (const { data } of entries) sum += data.length
+  return sum
 }
 
 export function offsetsOf(entries: readonly BatchEntry[]): number {
-  return entries.reduce((sum, { count }) => sum + count, 0)
+  let sum = 0
+  for (const { count } of entries) sum += count
+  return sum
 }
 
 /** The entries of a batch, as the log of a replica takes them. */
 export function entriesOf({ payload, term }: Batch): ReplicaEntry[] {
   const entries = payload as readonly BatchEntry[]
   const last = entries.length - 1
-  return entries.map((entry, i) => ({ ...entry, term, more: i < last }))
+  return entries.map(({ type, timestamp, count, data, dataCrc = crc32(data) }, i) => {
+    return { term, type, timestamp, count, data, dataCrc, more: i < last }
+  })
 }
 
 /** Entries of one batch, from its first to its last, as the core knows them. */

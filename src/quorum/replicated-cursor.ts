@@ -1,0 +1,192 @@
+import { TidemarkError } from '../base/index.ts'
+import type { CursorStart, Entry, EntryReader } from '../log/index.ts'
+import type { Catalog, CursorPlace } from './catalog.ts'
+import type { ReplicatedLog } from './replicated-log.ts'
+
+export interface ReplicatedCursorOptions {
+  /** Where a cursor that there is not yet begins: `start` (the default), `end`, or an offset. */
+  readonly from?: CursorStart | undefined
+  /** Wait for more at the end; true by default. */
+  readonly follow?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a cursor needs of its log. */
+type CursorLog<T> = Pick<
+  ReplicatedLog<T, never>,
+  'lowWaterMark' | 'highWaterMark' | 'name' | 'read'
+>
+
+/**
+ * A named position in a replicated log that every member knows: whichever goes on, goes on behind the last commit.
+ * Nothing keeps two members from reading by one cursor at a time; the position is that of whoever is further.
+ *
+ * Invariant: the position never goes back, except by `reset`.
+ */
+export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
+  readonly name: string
+  /** How many offsets the log had given up before this cursor came to them, when it was opened. */
+  readonly missed: number
+  readonly #log: CursorLog<T>
+  readonly #catalog: () => Catalog
+  readonly #place: CursorPlace
+  readonly #options: ReplicatedCursorOptions
+  #position: number
+  /** Where delivered entries end that span several offsets, as long as they are not done. */
+  readonly #ends = new Map<number, number>()
+  readonly #readers = new Set<EntryReader<T>>()
+  /** The move under way, and the one that waits for it with whatever was committed by then. */
+  #moving: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #isClosed = false
+
+  /** @internal See `ReplicatedLog.cursor`. */
+  constructor(
+    log: CursorLog<T>,
+    catalog: () => Catalog,
+    place: CursorPlace,
+    position: number,
+    options: ReplicatedCursorOptions,
+  ) {
+    this.name = place.cursor
+    this.#log = log
+    this.#catalog = catalog
+    this.#place = place
+    this.#options = options
+    this.#position = Math.max(position, log.lowWaterMark)
+    this.missed = this.#position - position
+  }
+
+  /** Offset of the first entry that is not done. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** How many offsets lie between the position and the high-water mark on this member. */
+  get lag(): number {
+    return Math.max(0, this.#log.highWaterMark - this.#position)
+  }
+
+  /** The entries from the position on. What was delivered and not committed is delivered again by the next reading. */
+  [Symbol.asyncIterator](): AsyncIterator<Entry<T>, undefined> {
+    return this.#read()
+  }
+
+  /**
+   * Says that the entry at `offset` is done, and with it all before. Resolves when the cluster knows; commits of the same
+   * time become one. Rejects with INVALID_ARGUMENT, UNAVAILABLE, UNCERTAIN or CLOSED.
+   */
+  async commit(offset: number): Promise<void> {
+    this.#checkOpen()
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= this.#log.highWaterMark) {
+      const { highWaterMark } = this.#log
+      throw invalid(
+        `offset must be an integer from 0 below ${highWaterMark}, not ${String(offset)}`,
+      )
+    }
+    const end = this.#ends.get(offset) ?? offset + 1
+    if (end <= this.#position) return
+    this.#position = end
+    for (const done of this.#ends.keys()) if (done <= offset) this.#ends.delete(done)
+    await this.#save()
+  }
+
+  /** Puts the cursor elsewhere, also back. Readings end. */
+  async reset(to: CursorStart): Promise<void> {
+    this.#checkOpen()
+    this.#position = startOf(this.#log, to)
+    this.#ends.clear()
+    await this.#endReadings()
+    await this.#save()
+  }
+
+  /** Removes the cursor from the cluster, and closes it. */
+  async delete(): Promise<void> {
+    this.#checkOpen()
+    await this.close()
+    await this.#catalog().move(this.#place, undefined)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#endReadings()
+    await this.#moving?.catch(() => {})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #save(): Promise<void> {
+    if (this.#moving === undefined) {
+      this.#moving = this.#catalog()
+        .move(this.#place, this.#position)
+        .finally(() => {
+          this.#moving = undefined
+        })
+      return this.#moving
+    }
+    this.#next ??= this.#moving
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined
+        return this.#save()
+      })
+    return this.#next
+  }
+
+  #read(): AsyncIterator<Entry<T>, undefined> {
+    this.#checkOpen()
+    const { follow = true, signal } = this.#options
+    const reader = this.#log.read({ from: this.#position, follow, ...(signal && { signal }) })
+    this.#readers.add(reader)
+    return {
+      next: async () => {
+        const result = await reader.next()
+        if (result.done) this.#readers.delete(reader)
+        else if (result.value.count > 1) {
+          this.#ends.set(result.value.offset, result.value.offset + result.value.count)
+        }
+        return result
+      },
+      return: () => {
+        this.#readers.delete(reader)
+        return reader.return()
+      },
+    }
+  }
+
+  async #endReadings(): Promise<void> {
+    for (const reader of this.#readers) await reader.return()
+    this.#readers.clear()
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new TidemarkError('CLOSED', `the cursor ${this.name} is closed`)
+  }
+}
+
+/** The offset that a start means now. Throws INVALID_ARGUMENT or TRIMMED. */
+export function startOf(
+  log: Pick<ReplicatedLog, 'lowWaterMark' | 'highWaterMark' | 'name'>,
+  start: CursorStart,
+): number {
+  const { lowWaterMark, highWaterMark, name } = log
+  if (start === 'start') return lowWaterMark
+  if (start === 'end') return highWaterMark
+  if (!Number.isSafeInteger(start) || start < 0 || start > highWaterMark) {
+    throw invalid(
+      `a cursor of ${name} is put at "start", "end" or an offset up to ${highWaterMark}`,
+    )
+  }
+  if (start >= lowWaterMark) return start
+  throw new TidemarkError(
+    'TRIMMED',
+    `a cursor cannot be put at ${start}: the log ${name} begins at ${lowWaterMark}`,
+    { offset: start, lowWaterMark },
+  )
+}
+
+function invalid(text: string): TidemarkError {
+  return new TidemarkError('INVALID_ARGUMENT', text)
+}
