@@ -20,6 +20,8 @@ import {
 const REOPEN_MS = 1_000
 const REOPEN_MS_MAX = 30_000
 const ASK_AGAIN_MS = 5
+/** How often the first leader of a log tries to become it before that is left to the election. */
+const FIRST_TRIES = 20
 
 /** One life of a replica, from an opening of its log to a failure or the end. */
 interface Life {
@@ -74,7 +76,9 @@ export class HostedLog {
   /** Opens the replica, or makes it. Rejects as `Log.open` does. */
   static async open(context: MemberContext, definition: LogDefinition): Promise<HostedLog> {
     const hosted = new HostedLog(context, definition)
+    const isNew = context.hardStates.get(String(definition.id)) === undefined
     await hosted.#open()
+    if (isNew) hosted.#standFirst(FIRST_TRIES)
     hosted.#watchRetention()
     return hosted
   }
@@ -205,6 +209,20 @@ export class HostedLog {
     }
     this.#failure = undefined
     this.#openedAt = clock.monotonic()
+  }
+
+  /**
+   * Of a log that is new, one member stands for election at once, and again until the others have it too: which one
+   * follows from its number, so that the logs are led by all of them in turn.
+   */
+  #standFirst(tries: number): void {
+    const { members, id } = this.definition
+    const first = members.voters[id % members.voters.length]
+    const host = this.#life?.host
+    if (first !== this.#context.id || tries === 0 || !host) return
+    if (this.#isClosed || host.term > 0 || host.leader !== NOBODY) return
+    host.step({ kind: 'campaign' })
+    this.#context.clock.after(this.#context.ticker.tickMs, () => this.#standFirst(tries - 1))
   }
 
   #firstState(): HardState {

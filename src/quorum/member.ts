@@ -30,6 +30,8 @@ import { Transport } from './transport/index.ts'
 import { decodeMessages, FRAME_MESSAGES, type Frame } from './wire/index.ts'
 
 const MIB = 1024 * 1024
+/** A process may be held up for a while without being gone. */
+const SILENCE_MS_MIN = 2_000
 /** What may wait for one peer. */
 const WAITING_BYTES_MAX = 64 * MIB
 /** Of the catalog: its commands are small. */
@@ -271,7 +273,7 @@ export class Member {
       tls,
       clock,
       random,
-      silenceMs: 2 * electionMs,
+      silenceMs: Math.max(SILENCE_MS_MIN, 2 * electionMs),
       waitingBytesMax: WAITING_BYTES_MAX,
       onFrame: (from, frame) => this.#onFrame(from, frame),
       onUp: (peer) => this.#context.tell('peer-up', { id: peer.id }),

@@ -24,6 +24,8 @@ import { bytesOf } from './wire/index.ts'
 
 /** A batch travels in one piece. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024
+/** What is said of each entry must fit into the head of a frame. */
+const BATCH_ENTRIES_MAX = 2 ** 19
 
 export interface ReplicatedAppendOptions extends AppendOptions {
   /**
@@ -107,11 +109,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
       const { acks, own } = split(options)
       const entries: BatchEntry[] = []
       for (const one of data) entries.push(this.#entryOf(this.#encode(one), own))
-      const bytes = bytesOf(entries)
-      if (bytes > BATCH_BYTES_MAX) {
-        const text = `a batch of ${bytes} bytes is over the limit of ${BATCH_BYTES_MAX}; nothing was appended`
-        throw new TidemarkError('TOO_LARGE', text)
-      }
+      checkBatch(entries)
       return this.#hosted.pipeline.append(entries, acks)
     } catch (error) {
       return Promise.reject(error)
@@ -227,6 +225,15 @@ function split({ acks = 'quorum', ...own }: ReplicatedAppendOptions) {
     throw invalid(`acks must be "quorum", "leader" or "none", not ${JSON.stringify(acks)}`)
   }
   return { acks, own }
+}
+
+function checkBatch(entries: readonly BatchEntry[]): void {
+  const bytes = bytesOf(entries)
+  if (bytes <= BATCH_BYTES_MAX && entries.length <= BATCH_ENTRIES_MAX) return
+  throw new TidemarkError(
+    'TOO_LARGE',
+    `a batch of ${entries.length} entries with ${bytes} bytes is over the limit of ${BATCH_ENTRIES_MAX} or ${BATCH_BYTES_MAX}; nothing was appended`,
+  )
 }
 
 function decoded<T>(entry: Entry, codec: Codec<T, never> | undefined): Entry<T> {

@@ -267,6 +267,21 @@ describe('a member', { concurrency: 2 }, () => {
     assert.deepEqual(await textsOf(small), ['ten bytes!'])
   })
 
+  it('refuses a batch that no frame could carry, and takes the largest that one can', async (t) => {
+    const trio = await trioOf(t)
+    const log = await trio.member(1).log('x')
+    const many = Array.from({ length: 2 ** 19 + 1 }, () => '')
+    await assert.rejects(log.appendBatch(many), { code: 'TOO_LARGE' })
+    const large = Array.from({ length: 5 }, () => Buffer.alloc(2 ** 24 - 64))
+    await assert.rejects(log.appendBatch(large), { code: 'TOO_LARGE' })
+    const { first, last } = await log.appendBatch(many.slice(1))
+    assert.equal(last - first, 2 ** 19 - 1)
+    const { first: start } = await log.appendBatch(large.slice(2))
+    const other = await trio.member(2).log('x')
+    await other.barrier()
+    assert.equal((await other.get(start))?.data.length, 2 ** 24 - 64)
+  })
+
   it('is refused by a cluster that it does not belong to, and all are told', async (t) => {
     const trio = await trioOf(t, { secret: 'ours' })
     const refused: RefusedEvent[] = []
