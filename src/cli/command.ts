@@ -15,8 +15,10 @@ export interface PositionalShape {
   readonly isOptional?: boolean
   /** The last one: as many words as there are, or none, of any text. */
   readonly isMany?: boolean
-  /** What it can be, if it is not a path. */
+  /** What it can be, if it is not any path. */
   readonly words?: readonly string[]
+  /** It can be a path, besides the words. */
+  readonly isPath?: boolean
   readonly help: string
 }
 

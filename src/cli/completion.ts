@@ -12,10 +12,18 @@ export function completionScript(shell: Shell, commands: readonly CommandShape[]
   return shell === 'zsh' ? zshScript(commands) : fishScript(commands)
 }
 
+interface Words {
+  readonly place: number
+  readonly words: readonly string[]
+  /** A path can stand there, too. */
+  readonly isPath: boolean
+}
+
 /** The words that can stand for an argument of a command, and for which; none if all are paths. */
-function wordsOf({ positionals }: CommandShape): { place: number; words: readonly string[] } {
+function wordsOf({ positionals }: CommandShape): Words {
   const place = positionals.findIndex(({ words }) => words)
-  return { place: Math.max(0, place), words: positionals[place]?.words ?? [] }
+  const { words = [], isPath = words.length === 0 } = positionals[place] ?? {}
+  return { place: Math.max(0, place), words, isPath }
 }
 
 function flagsOf(command: CommandShape): string[] {
@@ -28,12 +36,13 @@ function bashScript(commands: readonly CommandShape[]): string {
   const names = commands.map(({ name }) => name)
   const cases = commands.map((command) => {
     const flags = flagsOf(command).join(' ')
-    const { place, words } = wordsOf(command)
-    return `    ${command.name}) flags='${flags}'; words='${words.join(' ')}'; place=${place + 2} ;;`
+    const { place, words, isPath } = wordsOf(command)
+    const files = isPath && words.length > 0 ? " files='-f';" : ''
+    return `    ${command.name}) flags='${flags}'; words='${words.join(' ')}';${files} place=${place + 2} ;;`
   })
   return `# Completion of tidemark for bash. To use it: source <(tidemark completion bash)
 _tidemark() {
-  local cur="\${COMP_WORDS[COMP_CWORD]}" flags='' words='' place=2
+  local cur="\${COMP_WORDS[COMP_CWORD]}" flags='' words='' files='' place=2
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     words='${names.join(' ')} help --help --version'
@@ -47,7 +56,7 @@ ${cases.join('\n')}
   if [ "\${cur:0:1}" = '-' ]; then
     COMPREPLY=($(compgen -W "$flags" -- "$cur"))
   elif [ -n "$words" ] && [ "$COMP_CWORD" -eq "$place" ]; then
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    COMPREPLY=($(compgen $files -W "$words" -- "$cur"))
   else
     compopt -o filenames 2> /dev/null
     COMPREPLY=($(compgen -f -- "$cur"))
@@ -71,10 +80,12 @@ function zshScript(commands: readonly CommandShape[]): string {
   const all = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`)
   const cases = commands.map((command) => {
     const options = Object.entries(allOptions(command)).map(([name, one]) => zshOption(name, one))
-    const { place, words } = wordsOf(command)
+    const { place, words, isPath } = wordsOf(command)
     const word = `'${place + 1}:word:(${words.join(' ')})'`
+    const either = `'${place + 1}:word or file:{_alternative "words:word:(${words.join(' ')})" "files:file:_files"}'`
+    const only = isPath ? either : word
     const rest =
-      words.length === 0 ? `'*:file:_files'` : place === 0 ? word : `${word} '1:dir:_files -/'`
+      words.length === 0 ? `'*:file:_files'` : place === 0 ? only : `${word} '1:dir:_files -/'`
     return `    ${command.name}) _arguments ${[...options, rest].join(' ')} ;;`
   })
   return `#compdef tidemark
@@ -108,8 +119,8 @@ function fishScript(commands: readonly CommandShape[]): string {
       const letter = short === undefined ? '' : ` -s ${short}`
       return `complete -c tidemark ${seen} -l ${long}${letter}${value ? ' -x' : ''} -d ${quoted(help)}`
     })
-    const { place, words: all } = wordsOf(command)
-    const only = place === 0 ? ' -f' : ''
+    const { place, words: all, isPath } = wordsOf(command)
+    const only = place === 0 && !isPath ? ' -f' : ''
     const words = all.map((word) => `complete -c tidemark ${seen}${only} -a ${word}`)
     const first = `complete -c tidemark -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`
     return [first, ...options, ...words]

@@ -38,12 +38,13 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // A program around the library: it has input files, child processes and patience of its own.
   cli: {
-    uses: ['base', 'io', 'log', 'machine'],
+    uses: ['base', 'io', 'log', 'machine', 'quorum'],
     modules: [
       'node:buffer',
       'node:child_process',
       'node:events',
       'node:fs',
+      'node:net',
       'node:os',
       'node:path',
       'node:stream',

@@ -1,17 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import { nodeRandom, seededRandom } from '../../io/index.ts'
 import type { Arguments } from '../arguments.ts'
-import { quoted, UsageError } from '../arguments.ts'
+import { UsageError } from '../arguments.ts'
 import { type Command, type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { demoSource } from '../demo/source.ts'
 import { LineStream } from '../demo/stream.ts'
 import { type Round, Trial } from '../demo/trial.ts'
+import { workFolder } from '../demo/work-folder.ts'
 import { count, counted, seconds, size } from '../format.ts'
 import type { Output } from '../output.ts'
 
+/** In the place of a file: the demo of a quorum. A file of this name is ./quorum. */
+const QUORUM = 'quorum'
 const ROUNDS_DEFAULT = 8
+const QUORUM_ROUNDS_DEFAULT = 3
 const ROUNDS_MAX = 100_000
 const SEED_MAX = 2 ** 32 - 1
 
@@ -34,21 +35,6 @@ half-written end, cut off.`
 
 function row(cell: (column: (typeof COLUMNS)[number]) => string): string {
   return COLUMNS.map((column) => cell(column).padStart(column[1])).join('  ')
-}
-
-/** The folder for the log, and how to get rid of it. */
-function workFolder(dir: string | undefined): { folder: string; remove: () => void } {
-  if (dir === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), 'tidemark-demo-'))
-    const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
-    return { folder, remove }
-  }
-  const folder = resolve(dir)
-  mkdirSync(folder, { recursive: true })
-  if (readdirSync(folder).length > 0) {
-    throw new UsageError(`--dir ${quoted(dir)} must be a new or an empty folder`)
-  }
-  return { folder, remove: () => {} }
 }
 
 function isBad({ lost, wrong, isSound }: Round): boolean {
@@ -74,7 +60,23 @@ async function rounds(trial: Trial, total: number, out: Output): Promise<Round[]
   return done
 }
 
-async function run(args: Arguments, { out, interrupted }: Context): Promise<number> {
+/** The other show; it is loaded when it runs. */
+async function runQuorum(args: Arguments, context: Context): Promise<number> {
+  const rounds = args.integer('rounds', 1, ROUNDS_MAX) ?? QUORUM_ROUNDS_DEFAULT
+  const seed = args.integer('seed', 0, SEED_MAX) ?? nodeRandom.uint32()
+  const { folder, remove } = workFolder(args.text('dir'))
+  try {
+    const { demoQuorum } = await import('../demo/quorum/run.ts')
+    return await demoQuorum({ rounds, seed, folder, isJson: args.flag('json') }, context)
+  } finally {
+    remove()
+  }
+}
+
+async function run(args: Arguments, context: Context): Promise<number> {
+  if (args.positional('file') === QUORUM) return runQuorum(args, context)
+  if (args.flag('json')) throw new UsageError('--json is for demo quorum')
+  const { out, interrupted } = context
   const total = args.integer('rounds', 1, ROUNDS_MAX) ?? ROUNDS_DEFAULT
   const seed = args.integer('seed', 0, SEED_MAX) ?? nodeRandom.uint32()
   const startedAt = performance.now()
@@ -97,28 +99,41 @@ async function run(args: Arguments, { out, interrupted }: Context): Promise<numb
 
 export const demo: Command = {
   name: 'demo',
-  summary: 'kill a writer again and again, and count what is lost',
+  summary: 'kill a writer, or a quorum of three, again and again, and count what is lost',
   details: [
     'A second process runs `tidemark append --ack`, and is killed with SIGKILL at random moments.',
     'Each time the log is verified and opened again, and every acknowledged line is compared.',
     'Ends with 1 if anything was lost. The seed decides how long each writer lives.',
+    '',
+    'demo quorum: three processes keep one log together. Each round kills the leader with SIGKILL, starts it',
+    'again, and cuts one member off from the others for a while; lines are written all the time. At the end',
+    'the three folders are compared, entry by entry and byte by byte, with each other and with what was',
+    'acknowledged. The seed decides who is cut off, and when; the rest is the machine.',
   ],
   positionals: [
     {
       name: 'file',
       isOptional: true,
-      help: "lines to write; by default those of standard input, or else of Tidemark's own files",
+      words: [QUORUM],
+      isPath: true,
+      help: "lines to write; by default those of standard input, or else of Tidemark's own files; or quorum",
     },
   ],
   options: {
-    rounds: { value: 'n', help: `how often to kill; ${ROUNDS_DEFAULT} by default` },
+    rounds: {
+      value: 'n',
+      help: `how often to kill; ${ROUNDS_DEFAULT} by default, ${QUORUM_ROUNDS_DEFAULT} of a quorum`,
+    },
     seed: { value: 'n', help: 'the same seed, the same moments; random by default' },
     dir: { value: 'folder', help: 'keep the log in this new folder; by default it is removed' },
+    json: { help: 'quorum: one object for each event, and a summary at the end' },
   },
   examples: [
     'tidemark demo',
     'tidemark demo access.log --rounds 50',
     'tidemark demo --dir ./demo && tidemark verify ./demo',
+    'tidemark demo quorum',
+    'tidemark demo quorum --rounds 20 --seed 7 --json',
   ],
   run,
 }
