@@ -60,6 +60,10 @@ export class MemberProcess {
     })
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
   /** Rejects with {@link Gone}, or as the member does. */
   ask(question: Question): Promise<unknown> {
     if (this.isOver) return Promise.reject(new Gone(this.id))

@@ -11,8 +11,8 @@ import { Traffic } from './traffic.ts'
 
 const LOOK_MS = 200
 const WAITING_MS_MAX = 60_000
-const PAUSE_MS_MIN = 800
-const PAUSE_MS_MAX = 1600
+const PAUSE_MS_MIN = 500
+const PAUSE_MS_MAX = 1200
 const CUT_MS_MIN = 2000
 const CUT_MS_MAX = 3000
 
@@ -60,7 +60,8 @@ export class Show {
         screen.tell('failed', `the replica of member ${member} failed: ${text}`, { member, text })
       },
       onReady: (process) => {
-        screen.tell('ready', `member ${process.id} is there`, { member: process.id })
+        const { id: member, pid } = process
+        screen.tell('ready', `member ${member} is there, process ${pid}`, { member, pid })
         this.traffic.add(process)
       },
       onDeath: (member, errors) => {
