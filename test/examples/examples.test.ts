@@ -232,6 +232,15 @@ describe('the examples', () => {
     }
   })
 
+  example('replicated-kv.js', async (folder) => {
+    assert.deepEqual(await runExample('replicated-kv.js', folder), [
+      'written on 1, read on 2: tea',
+      '3 is away, written on 2, read on 1: coffee',
+      '3 is back, and has: coffee',
+      'deleted on 3: 200, read on 1: 404',
+    ])
+  })
+
   example('outbox.js', async (folder) => {
     assert.deepEqual(await runExample('outbox.js', folder), [
       'two writes, stopped after',
