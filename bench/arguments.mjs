@@ -1,14 +1,14 @@
 import { parseArgs } from 'node:util'
 import { ROW_NAMES, rowsNamed } from './rows/index.mjs'
 
-export const HELP = `npm run bench -- [options]
+export const HELP = `npm run bench -- [rows] [options]
 
 Measures the log beside its peers and prints one table.
 
   --runs=N       measured runs of each row; 5 by default
   --quick        3 shorter runs
   --full         the memory row appends and scans 10 GiB instead of 1
-  --only=A,B     only these rows, or those that begin so (core, map): ${ROW_NAMES.join(', ')}
+  --only=A,B     only these rows, or those that begin so (core, map, quorum): ${ROW_NAMES.join(', ')}
   --dir=FOLDER   where the files go, a folder on the disk to measure; the system's folder for
                  temporary files by default
   --json         all figures as JSON instead of the table
@@ -23,8 +23,9 @@ function usage(message) {
 
 function parse(args) {
   try {
-    return parseArgs({
+    const { values, positionals } = parseArgs({
       args,
+      allowPositionals: true,
       options: {
         runs: { type: 'string' },
         quick: { type: 'boolean', default: false },
@@ -36,7 +37,9 @@ function parse(args) {
         readme: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
-    }).values
+    })
+    const only = [values.only, ...positionals].filter((word) => word !== undefined)
+    return { ...values, only: only.length > 0 ? only.join(',') : undefined }
   } catch (error) {
     throw usage(error.message)
   }

@@ -56,7 +56,10 @@ async function prepareAll(row, context) {
     try {
       subjects.push({ name: contestant.name, ...(await contestant.prepare(folder, context)) })
     } catch (error) {
-      if (!(error instanceof PeerMissing)) throw error
+      if (!(error instanceof PeerMissing)) {
+        for (const subject of subjects) await subject.close?.()
+        throw error
+      }
       missing[contestant.name] = error.message
     }
   }

@@ -29,7 +29,7 @@ export function judge(row, values) {
   if (limit) comparisons.push({ bar: limit, met: isMet(medians[OURS], limit) })
   for (const { name } of row.contestants) {
     if (name === OURS) continue
-    const bar = row.bars.find((one) => one.against === name)
+    const bar = row.bars.find((one) => one.against === name && !values[one.without])
     const theirs = values[name]
     const ratio = theirs ? pairedRatio(values[OURS], theirs) : undefined
     const met = bar && ratio !== undefined ? isMet(ratio, bar) : undefined

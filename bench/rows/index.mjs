@@ -19,6 +19,10 @@ const ROWS = {
   'map-pause': 'map-pause.mjs',
   'map-memory': 'map-memory.mjs',
   'map-20m': 'map-20m.mjs',
+  'quorum-follower-1': 'quorum.mjs',
+  'quorum-follower-256': 'quorum.mjs',
+  'quorum-leader-1': 'quorum.mjs',
+  'quorum-leader-256': 'quorum.mjs',
   'core-1-steps': 'core.mjs',
   'core-1-entries': 'core.mjs',
   'core-1-cost': 'core.mjs',
@@ -49,7 +53,8 @@ export function isInMemory(name) {
  *
  * A contestant has a `name` and `prepare(folder, context)`, which returns `measure()`, one run that
  * resolves with a figure in the row's unit, and `close()`. A bar is `atMost`, `below` or `atLeast`,
- * either of Tidemark's ratio to the contestant `against`, or absolute. A module has one `row`, or `rows` by name.
+ * either of Tidemark's ratio to the contestant `against`, or absolute; one
+ * that has `without` counts only where that contestant is missing. A module has one `row`, or `rows` by name.
  */
 export async function loadRow(name) {
   const { row, rows } = await import(`./${ROWS[name]}`)
