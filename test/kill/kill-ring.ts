@@ -1,11 +1,15 @@
 // node build/test/kill/kill-ring.js --rounds=100 --seed=1 [--min=100 --max=1000] [--log=folder] [--kv]
+// node build/test/kill/kill-ring.js --quorum [--minutes=5 | --seconds=N] --seed=1 [--json] [--bug=receipts]
+// node build/test/kill/kill-ring.js --machines [--json]
 // Prints a line a round, and ends with 1 at the first promise that is broken; then the log is kept.
+// --quorum: three members in three processes, of which one after the other is killed and started again; in the end all that clients
+// were told is judged. With --bug=receipts an append that is asked for again is not recognized, and the ring must end with 1.
+// --machines: a hundred state machines on three members, which are stopped and started again in turn.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { kvRing } from './kv-ring.js'
-import { killRing } from './ring.js'
+import { ringOfMachines, ringOfQuorum } from './quorum/main.js'
 
 const { values } = parseArgs({
   options: {
@@ -15,6 +19,12 @@ const { values } = parseArgs({
     max: { type: 'string', default: '1000' },
     log: { type: 'string' },
     kv: { type: 'boolean', default: false },
+    quorum: { type: 'boolean', default: false },
+    machines: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '5' },
+    seconds: { type: 'string' },
+    bug: { type: 'string' },
+    json: { type: 'boolean', default: false },
   },
 })
 
@@ -22,14 +32,20 @@ const rounds = Number(values.rounds)
 const seed = Number(values.seed)
 const folder = values.log ?? mkdtempSync(join(tmpdir(), 'tidemark-ring-'))
 const startedAt = performance.now()
-console.log(`${rounds} kills, seed ${seed}, log ${folder}`)
+const ms = 1000 * Number(values.seconds ?? 60 * Number(values.minutes))
+const ofQuorum = values.quorum || values.machines
+if (!values.json) {
+  console.log(`${ofQuorum ? '' : `${rounds} kills, `}seed ${seed}, log ${folder}`)
+}
 const lifeMs = { min: Number(values.min), max: Number(values.max) }
 
 function secondsSinceStart(): number {
   return Math.round((performance.now() - startedAt) / 1000)
 }
 
+// The two that go through the command line need node:test, which prints a report of its own.
 async function ringOfLog(): Promise<void> {
+  const { killRing } = await import('./ring.js')
   const done = await killRing({
     log: join(folder, 'log'),
     rounds,
@@ -50,6 +66,7 @@ async function ringOfLog(): Promise<void> {
 }
 
 async function ringOfMap(): Promise<void> {
+  const { kvRing } = await import('./kv-ring.js')
   const done = await kvRing({
     folder: join(folder, 'map'),
     rounds,
@@ -70,7 +87,13 @@ async function ringOfMap(): Promise<void> {
 }
 
 try {
-  await (values.kv ? ringOfMap() : ringOfLog())
+  if (ofQuorum) {
+    const { bug, json } = values
+    const ring = values.quorum ? ringOfQuorum : ringOfMachines
+    if (!(await ring({ folder, seed, ms, bug, json }))) throw new Error('a promise was broken')
+  } else {
+    await (values.kv ? ringOfMap() : ringOfLog())
+  }
   if (values.log === undefined) rmSync(folder, { recursive: true, force: true })
 } catch (error) {
   console.error(error)
