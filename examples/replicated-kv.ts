@@ -38,7 +38,7 @@ async function serve(folder: string, id: number, ports = PORTS) {
   const log = await member.log('map') // waits for a quorum the first time
   const map = await DurableMap.open<string, string>(log)
   const server = createServer((request, response) => {
-    answer(map, request)
+    void answer(map, request)
       .catch((error: unknown): Answer => {
         // No quorum: certainly not done. UNCERTAIN: it may be done, ask again.
         const code = error instanceof TidemarkError ? error.code : 'BUG'
