@@ -2,33 +2,55 @@
 import type { Draws, LogAppend, LogRead, SimulatedTime } from 'tidemark/testing'
 import type { Acks } from '#dist/quorum/core/index.js'
 import { Refused } from '#dist/quorum/replica-host.js'
+import type { BatchEntry } from '#dist/quorum/wire/index.js'
+import type { AppendCounts } from './append-path.ts'
 import type { SimMember } from './member.ts'
+import type { SimSettings } from './settings.ts'
 
 const TYPE_USER = 128
 
 /** How many entries a read looks at, up to the mark that it was given. */
 const READ_ENTRIES = 8
 
+export interface ClientParts {
+  readonly time: SimulatedTime
+  readonly settings: SimSettings
+  readonly members: () => readonly SimMember[]
+  readonly counts: AppendCounts
+  readonly onAcked: (end: number) => void
+  /** For the trace. */
+  readonly note: (text: string) => void
+}
+
+/** What a client appends. */
+interface Wish {
+  readonly count: number
+  readonly padding: number
+  readonly acks: Acks
+  /** Offsets of the entry, if it is one. */
+  readonly width: number
+}
+
 /** One client after the other asks members at random, and writes down what it hears. */
 export class Clients {
   readonly appends: LogAppend[] = []
   readonly reads: LogRead[] = []
+  /** Which appends each appender has made, in order. */
+  readonly sessions = new Map<number, number[]>()
   acked = 0
   refused = 0
+  /** One append at a time. */
+  isGentle = false
   #value = 0
   #isStopped = false
   readonly #time: SimulatedTime
   readonly #members: () => readonly SimMember[]
-  readonly #onAcked: (end: number) => void
+  readonly #parts: ClientParts
 
-  constructor(
-    time: SimulatedTime,
-    members: () => readonly SimMember[],
-    onAcked: (end: number) => void,
-  ) {
-    this.#time = time
-    this.#members = members
-    this.#onAcked = onAcked
+  constructor(parts: ClientParts) {
+    this.#parts = parts
+    this.#time = parts.time
+    this.#members = parts.members
   }
 
   start(count: number, thinkMs: number, draws: Draws): void {
@@ -55,19 +77,12 @@ export class Clients {
     // A client does not wait for ever; what it has asked may still happen.
     const given = { over: false }
     const work = draws.chance(0.75)
-      ? this.append(
-          client,
-          member,
-          draws.integer(1, 3),
-          draws.integer(0, 40),
-          given,
-          drawAcks(draws),
-        )
+      ? this.#appendSome(client, member, draws, given)
       : this.read(client, member, given)
     await Promise.race([
       work,
       new Promise<void>((resolve) => {
-        this.#time.schedule(2_000, () => {
+        this.#time.schedule(this.#patienceMs(), () => {
           given.over = true
           resolve()
         })
@@ -75,13 +90,38 @@ export class Clients {
     ])
   }
 
+  /** Who asks a member is told in time; asking again before would only add to what waits. */
+  #patienceMs(): number {
+    const { appends } = this.#parts.settings
+    return 2_000 + (appends ? appends.pipeline.timeoutMs : 0)
+  }
+
+  /** By way of any member at all, where they take appends; then also many at once, which stay in order. */
+  async #appendSome(
+    client: number,
+    leader: SimMember,
+    draws: Draws,
+    given: { over: boolean },
+  ): Promise<void> {
+    const { appends } = this.#parts.settings
+    const any = this.#members().filter(({ isAlive }) => isAlive)
+    const member = appends && draws.chance(0.7) ? draws.pick(any) : leader
+    const appending: Promise<boolean>[] = []
+    for (let i = this.isGentle ? 1 : draws.integer(1, appends?.burst ?? 1); i > 0; i--) {
+      const isWide = appends !== undefined && appends.width > 1 && draws.chance(0.5)
+      const count = isWide ? 1 : draws.integer(1, 3)
+      const wish = { count, padding: draws.integer(0, 40), acks: drawAcks(draws) }
+      const width = isWide ? appends.width : 1
+      appending.push(this.append(client, member, { ...wish, width }, given))
+    }
+    await Promise.all(appending)
+  }
+
   async append(
     client: number,
     member: SimMember,
-    count: number,
-    padding: number,
+    { count, padding, acks, width }: Wish,
     given = { over: false },
-    acks: Acks = 'quorum',
   ): Promise<boolean> {
     const values = Array.from({ length: count }, () => `v${++this.#value}.${'x'.repeat(padding)}`)
     const call = this.#time.now
@@ -92,22 +132,52 @@ export class Clients {
     }
     const timestamp = member.clock?.now() ?? 0
     const entries = values.map((value) => {
-      return { type: TYPE_USER, timestamp, count: 1, data: Buffer.from(value) }
+      return { type: TYPE_USER, timestamp, count: width, data: Buffer.from(value) }
     })
     try {
-      const { start, end } = await member.host!.propose(entries, acks)
+      const { first, last } = await this.#ask(member, entries, acks, at)
       // What fewer have confirmed may be lost: nothing is known of it.
       if (given.over || acks !== 'quorum') return false
-      settle({ kind: 'ok', first: start, last: end - 1 })
+      settle({ kind: 'ok', first, last })
       this.acked++
-      this.#onAcked(end)
+      this.#parts.onAcked(last + width)
       return true
     } catch (error) {
-      if (!(error instanceof Refused)) throw error
       this.refused++
-      if (error.why !== 'lost') settle({ kind: 'failed' })
+      if (this.#isCertain(error)) settle({ kind: 'failed' })
       return false
     }
+  }
+
+  /** Asks the member, or its host. */
+  async #ask(
+    member: SimMember,
+    entries: readonly BatchEntry[],
+    acks: Acks,
+    at: number,
+  ): Promise<{ first: number; last: number }> {
+    const path = member.appends
+    if (!path) {
+      const { start, end } = await member.host!.propose(entries, acks)
+      return { first: start, last: end - 1 }
+    }
+    const calls = this.sessions.get(path.session)
+    if (calls) calls.push(at)
+    else this.sessions.set(path.session, [at])
+    const range = await path.pipeline.append(entries, acks)
+    this.#parts.note(`append ${at} is at ${range.first}`)
+    return range
+  }
+
+  /** True if nothing was appended, nor will be. Throws what nobody is told. */
+  #isCertain(error: unknown): boolean {
+    if (error instanceof Refused) return error.why !== 'lost'
+    const { code } = error as { code?: string }
+    const count = { UNCERTAIN: 'uncertain', UNAVAILABLE: 'unavailable', OVERLOADED: 'overloaded' }
+    const what = count[code as keyof typeof count]
+    if (!what) throw error
+    this.#parts.counts[what]!++
+    return what !== 'uncertain'
   }
 
   async read(
@@ -128,7 +198,8 @@ export class Clients {
       const from = Math.max(log!.lowWaterMark, whole ? 0 : highWaterMark - READ_ENTRIES)
       const entries: [number, string][] = []
       for await (const { offset, type, data } of log!.read({ from, to: highWaterMark })) {
-        if (type === TYPE_USER) entries.push([offset, data.toString()])
+        // The first one may begin before.
+        if (type === TYPE_USER && offset >= from) entries.push([offset, data.toString()])
       }
       if (given.over || member.log !== log) return false
       const read = { from, entries, highWaterMark, call, return: this.#time.now }

@@ -17,6 +17,8 @@ import {
   type Output,
   quorumVerdict,
 } from '#dist/quorum/core/index.js'
+import { judgeAppends } from './append-judge.ts'
+import type { AppendCounts } from './append-path.ts'
 import { Clients } from './clients.ts'
 import { copyOf, type Packet } from './framing.ts'
 import { Invariants, Violation } from './invariants.ts'
@@ -35,10 +37,17 @@ export interface SimReport {
   elections: number
   lives: number
   faults: Record<string, number>
+  appends: AppendCounts
   trace: string
 }
 
 const PATIENCE = 5
+
+/** How long a member tries to append then. */
+const PATIENT_MS = 30_000
+
+/** What is appended in the end. */
+const FINAL = { count: 2, padding: 0, acks: 'quorum', width: 1 } as const
 
 /** Within so much simulated time a healed majority has to go on. */
 const LIVENESS_MS = 120_000
@@ -61,6 +70,14 @@ export class SimCluster {
   #flipped = 0
   #refused = 0
   #leaders = new Set<number>()
+  #connections = 0
+  readonly #appendCounts: AppendCounts = {
+    repeated: 0,
+    known: 0,
+    uncertain: 0,
+    unavailable: 0,
+    overloaded: 0,
+  }
 
   constructor(seed: number, options: { without?: readonly Fault[]; traceLines?: boolean } = {}) {
     this.settings = drawSettings(seed, options.without)
@@ -84,6 +101,8 @@ export class SimCluster {
       network: this.#network,
       invariants: this.#invariants,
       onStep: (member, input, output) => this.#stepped(member, input, output),
+      appendCounts: this.#appendCounts,
+      nextNumber: () => ++this.#connections,
       onRefusedFrame: () => {
         this.#refused++
       },
@@ -92,13 +111,16 @@ export class SimCluster {
       },
     }
     for (let i = 0; i < this.settings.members; i++) this.#add(this.#initial)
-    this.#clients = new Clients(
-      this.#time,
-      () => this.#members,
-      (end) => {
+    this.#clients = new Clients({
+      time: this.#time,
+      settings: this.settings,
+      members: () => this.#members,
+      counts: this.#appendCounts,
+      onAcked: (end) => {
         this.#invariants.acknowledged = Math.max(this.#invariants.acknowledged, end)
       },
-    )
+      note: (text) => this.#trace.note(this.#time.now, text),
+    })
     this.#nemesis = new Nemesis(
       {
         settings: this.settings,
@@ -151,6 +173,7 @@ export class SimCluster {
         refused: this.#refused,
         ...this.#nemesis.counts,
       },
+      appends: { ...this.#appendCounts },
       trace: this.#trace.digest(),
     }
   }
@@ -249,6 +272,9 @@ export class SimCluster {
    * 5.6). Where they were drawn not to, an operator starts them again with more patience.
    */
   #makePatient(): void {
+    const { appends } = this.settings
+    if (appends) appends.pipeline.timeoutMs = PATIENT_MS
+    this.#clients.isGentle = true
     const { network, syncMs, host } = this.settings
     const ticks = Math.ceil((PATIENCE * (network.delayMeanMs + syncMs)) / host.tickMs)
     if (this.#host.electionTicks >= ticks) return
@@ -325,7 +351,7 @@ export class SimCluster {
       const leader = members.find(({ host }) => host?.status.role === 'leader')
       if (leader && !isAsking && !isDone) {
         isAsking = true
-        void this.#clients.append(0, leader, 2, 0).then((ok) => {
+        void this.#clients.append(0, leader, FINAL).then((ok) => {
           isDone = ok
           isAsking = false
         })
@@ -351,7 +377,8 @@ export class SimCluster {
   }
 
   #checkHistory(): void {
-    const { appends, reads } = this.#clients
+    const { appends, reads, sessions } = this.#clients
+    judgeAppends(this.#invariants.committed, appends, sessions)
     const violations: LogViolation[] = checkLogHistory({ appends, reads }, { wholeBatches: true })
     const [first] = violations
     if (first) throw new Violation(first.rule, `${first.text} (${violations.length} in all)`)

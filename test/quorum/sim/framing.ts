@@ -13,29 +13,41 @@ import {
 } from '#dist/quorum/wire/index.js'
 import { Violation } from './invariants.ts'
 
-/** A frame under way. */
+/** A frame under way, or, without bytes, what keeps a connection. */
 export interface Packet {
   readonly bytes: Buffer
   readonly isDamaged: boolean
+  /** Of what goes by a connection; messages are datagrams, for which less is sure. */
+  readonly connection?: ConnectionPart
+}
+
+export interface ConnectionPart {
+  readonly kind: 'dial' | 'accept' | 'data' | 'ping' | 'reset'
+  /** Of the connection. */
+  readonly number: number
+  /** Of data, from 0; a ping has that of the data to come. */
+  readonly place: number
 }
 
 /** Of so many bits every checksum finds out, in frames as short as these. */
 const BITS_MAX = 3
 
 /** There is one log in a simulated cluster. */
-const LOG = 7
+export const LOG = 7
 
 /** A copy of a frame for its way, at times with bits turned. */
-export function copyOf({ bytes, isDamaged }: Packet, draws: Draws, flips: number): Packet {
+export function copyOf(packet: Packet, draws: Draws, flips: number): Packet {
+  const { bytes, isDamaged } = packet
+  if (bytes.length === 0) return packet
   const copy = Buffer.from(bytes)
   // Not twice: that might undo it.
-  if (isDamaged || !draws.chance(flips)) return { bytes: copy, isDamaged }
+  if (isDamaged || !draws.chance(flips)) return { ...packet, bytes: copy }
   const places = new Set<number>()
   for (let i = draws.integer(1, BITS_MAX); i > 0; i--) {
     places.add(draws.integer(0, 8 * copy.length - 1))
   }
   for (const place of places) copy[place >> 3]! ^= 1 << (place & 7)
-  return { bytes: copy, isDamaged: true }
+  return { ...packet, bytes: copy, isDamaged: true }
 }
 
 /** All that a member sends to another in one turn leaves in one frame, when the turn is over. */

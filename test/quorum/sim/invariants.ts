@@ -93,6 +93,11 @@ export class Invariants {
     return found
   }
 
+  /** All that was ever committed, in order. */
+  get committed(): Iterable<Batch> {
+    return this.#committed.values()
+  }
+
   /** A hard state is on the disk. */
   saved(watched: Watched, hard: HardState): void {
     must(hard.term >= watched.hard.term, 'Terms Increase', () => {

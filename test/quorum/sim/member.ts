@@ -17,6 +17,7 @@ import { ReplicaHost } from '#dist/quorum/replica-host.js'
 import { storedLog } from '#dist/quorum/stored-log.js'
 import { Ticker } from '#dist/quorum/ticker.js'
 import { errnoError } from '#dist/simulation/index.js'
+import { type AppendCounts, AppendPath } from './append-path.ts'
 import { Inbox, Outbox, type Packet } from './framing.ts'
 import type { Invariants, Watched } from './invariants.ts'
 import type { SimSettings } from './settings.ts'
@@ -33,6 +34,9 @@ export interface World {
   readonly network: SimulatedNetwork<Packet>
   readonly invariants: Invariants
   readonly onStep: (member: SimMember, input: Input, output: Output) => void
+  readonly appendCounts: AppendCounts
+  /** For the next connection. */
+  readonly nextNumber: () => number
   /** A frame was not believed. */
   readonly onRefusedFrame: () => void
   /** A violation, or what cannot be: the run ends. */
@@ -45,6 +49,7 @@ interface Life {
   readonly hardStates: HardStates
   readonly host: ReplicaHost
   readonly watched: Watched
+  readonly appends: AppendPath | undefined
 }
 
 export type DiskFault = 'eio' | 'full'
@@ -90,6 +95,11 @@ export class SimMember {
 
   get log(): Log | undefined {
     return this.#life?.log
+  }
+
+  /** What clients append by, in a run in which they ask members. */
+  get appends(): AppendPath | undefined {
+    return this.#life?.appends
   }
 
   get clock(): SimulatedClock | undefined {
@@ -155,12 +165,33 @@ export class SimMember {
     if (number !== this.#number) return
     this.lives++
     this.isRotten = isDamaged(log, host)
-    this.#life = { clock, log, hardStates, host, watched }
+    const appends = this.#appendPath(clock, log, host)
+    this.#life = { clock, log, hardStates, host, watched, appends }
     const inbox = new Inbox(this.#draws.fork(), onRefusedFrame)
     network.attach(this.id, (from, packet) => {
       clock.enter(() => {
-        for (const message of inbox.receive(from, packet)) host.receive(from, message)
+        if (packet.connection) appends?.receive(from, packet)
+        else for (const message of inbox.receive(from, packet)) host.receive(from, message)
       })
+    })
+  }
+
+  #appendPath(clock: SimulatedClock, log: Log, host: ReplicaHost): AppendPath | undefined {
+    const { settings, network, appendCounts, nextNumber, onRefusedFrame } = this.#world
+    if (!settings.appends) return undefined
+    return new AppendPath({
+      id: this.id,
+      host,
+      committed: () => log.highWaterMark,
+      clock,
+      draws: this.#draws.fork(),
+      settings: settings.appends,
+      counts: appendCounts,
+      nextNumber,
+      send: (to, packet) => {
+        if (!clock.isStopped) network.send(this.id, to, packet)
+      },
+      onRefusedFrame,
     })
   }
 
@@ -215,6 +246,7 @@ export class SimMember {
             onStep(this, input, output)
             this.#members = host?.status.members
             if (this.isRotten && host) this.isRotten = isDamaged(log, host)
+            this.appends?.stepped()
           })
         },
         onFailure: (error) => {

@@ -56,6 +56,9 @@ export class Nemesis {
     this.#every('members', (draws) => this.#change(draws))
     this.#every('transfer', (draws) => this.#transfer(draws))
     this.#every('trim', (draws) => this.#trim(draws))
+    this.#every('cut', (draws) => {
+      if (this.#alive(draws)?.appends?.cutOne()) this.#count('connection cut')
+    })
     // Who is down comes back after a while, and who was wiped is replaced.
     const back = this.#draws.fork()
     const look = () => {

@@ -6,6 +6,7 @@ import {
   type NetworkParameters,
   seededRandom,
 } from 'tidemark/testing'
+import type { PipelineSettings } from '#dist/quorum/append-pipeline.js'
 import type { HostSettings } from '#dist/quorum/replica-host.js'
 
 /** Kinds of faults, each of which a run may be told to go without. */
@@ -23,9 +24,19 @@ export const FAULTS = [
   'members',
   'transfer',
   'trim',
+  'cut',
 ] as const
 
 export type Fault = (typeof FAULTS)[number]
+
+/** How clients append in a run in which they do not ask the leader's host themselves. */
+export interface AppendSettings {
+  readonly pipeline: PipelineSettings & { timeoutMs: number }
+  /** How many appends a client makes at once, at most. */
+  readonly burst: number
+  /** Offsets that some entries take: with many, what is remembered of appends ends soon. */
+  readonly width: number
+}
 
 export interface SimSettings {
   readonly seed: number
@@ -40,6 +51,8 @@ export interface SimSettings {
   readonly syncMs: number
   /** Mean time between two faults of a kind, in ms; 0: it does not happen. */
   readonly everyMs: Readonly<Record<Fault, number>>
+  /** Undefined: clients ask hosts. */
+  readonly appends: AppendSettings | undefined
   readonly clients: number
   /** Mean time between two operations of a client, in ms. */
   readonly thinkMs: number
@@ -65,6 +78,7 @@ const EVERY_MS: Readonly<Record<Fault, readonly [min: number, max: number]>> = {
   members: [500, 8_000],
   transfer: [500, 8_000],
   trim: [1_000, 10_000],
+  cut: [200, 6_000],
 }
 
 /** The probability that a kind of fault does not happen in a run. */
@@ -102,6 +116,7 @@ export function drawSettings(seed: number, without: readonly Fault[] = []): SimS
     writeMs: shape.pick([0, 0.1, 1]),
     syncMs: shape.pick([0.2, 2, 10, 40]),
     everyMs,
+    appends: drawAppends(seed, 2 * network.delayMeanMs + 20),
     clients: shape.integer(1, 5),
     thinkMs: shape.pick([20, 60, 150]),
     eventsMin: 5_000,
@@ -117,4 +132,23 @@ function drawFlips(seed: number, network: NetworkParameters): number {
   const troubles = [loss, duplication, pathCapacity, clog, partitionsPerSecond, hangsPerSecond]
   const isOff = draws.chance(OFF) || troubles.every((each) => each === 0)
   return isOff ? 0 : draws.between(0, 0.05)
+}
+
+/** The probability that clients append by way of any member. */
+const BY_MEMBERS = 0.6
+
+/** `roundMs`: about what it takes to ask and to be answered. */
+function drawAppends(seed: number, roundMs: number): AppendSettings | undefined {
+  const draws = new Draws(seededRandom(seed ^ 0xa99e))
+  if (!draws.chance(BY_MEMBERS)) return undefined
+  return {
+    pipeline: {
+      timeoutMs: roundMs * draws.pick([2, 6, 20, 60, 150]),
+      groupBytesMax: draws.pick([1, 60, 300, 10_000]),
+      underWayMax: draws.pick([1, 2, 4, 16]),
+      waitingBytesMax: draws.pick([400, 100_000]),
+    },
+    burst: draws.integer(1, 5),
+    width: draws.pick([1, 1, 3_000, 12_000]),
+  }
 }

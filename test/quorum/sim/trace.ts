@@ -19,6 +19,13 @@ export class Trace {
     if (this.#keeps) this.lines.push(line)
   }
 
+  /** Whatever else tells one run from another. */
+  note(now: number, text: string): void {
+    const line = `${now.toFixed(3)} ${text}`
+    this.#hash.update(line)
+    if (this.#keeps) this.lines.push(line)
+  }
+
   /** The hash of all so far. It ends the trace. */
   digest(): string {
     this.#digest ??= this.#hash.digest('hex').slice(0, 16)
