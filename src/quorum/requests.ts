@@ -54,6 +54,8 @@ export class Requests {
   readonly #send: Send
   readonly #handlers = new Map<number, Handler>()
   readonly #asked = new Map<number, Asked>()
+  /** How many connections with each peer have ended. */
+  readonly #ended = new Map<number, number>()
   #number = 0
 
   constructor(send: Send) {
@@ -87,6 +89,7 @@ export class Requests {
 
   /** The connection has ended: what was asked by it gets no answer. */
   onDown(id: number): void {
+    this.#ended.set(id, this.#endedOf(id) + 1)
     for (const [number, { to, reject }] of this.#asked) {
       if (to !== id) continue
       this.#asked.delete(number)
@@ -100,8 +103,19 @@ export class Requests {
     if (!handler) throw new Error(`a request that nobody knows: ${operation}`)
     const number = Buffer.from(head.subarray(0, REPLY_HEAD_BYTES))
     const answer = handler(from, { head: head.subarray(REQUEST_HEAD_BYTES), data })
-    if (answer instanceof Promise) void answer.then((body) => this.#reply(from, number, body))
-    else this.#reply(from, number, answer)
+    if (!(answer instanceof Promise)) {
+      this.#reply(from, number, answer)
+      return
+    }
+    const ended = this.#endedOf(from)
+    void answer.then((body) => {
+      // A peer that has started again counts from 1 again: to it, it would be the answer to something else.
+      if (this.#endedOf(from) === ended) this.#reply(from, number, body)
+    })
+  }
+
+  #endedOf(id: number): number {
+    return this.#ended.get(id) ?? 0
   }
 
   #reply(to: number, number: Buffer, { head, data }: Body): void {
