@@ -37,11 +37,15 @@ export class Receipts {
   static async load(log: Log, { low, last, holes }: StoredLog): Promise<Receipts> {
     const from = Math.max(low.mark, last.mark - LOADED_OFFSETS, holes.at(-1)?.to ?? 0)
     const receipts = new Receipts(from)
+    // Where it begins within a batch, the start of that one is not known.
+    let isWhole = from !== last.mark - LOADED_OFFSETS || from === low.mark
     let start = from
     for await (const { offset, type, count, more, data } of log.replica.read(from, last.mark)) {
       if (more) continue
       const end = offset + count
-      if (type === TYPE_RECEIPT) receipts.#keep({ ...decodeReceipt(data), start, end })
+      if (!isWhole) receipts.#covered = end
+      else if (type === TYPE_RECEIPT) receipts.#keep({ ...decodeReceipt(data), start, end })
+      isWhole = true
       start = end
     }
     return receipts
