@@ -1,6 +1,7 @@
 import { invariant, TidemarkError } from '../base/index.ts'
 import type { Cancel, Clock } from '../io/index.ts'
 import { type Acks, NOBODY, type ReplicaId } from './core/index.ts'
+import { Disconnected } from './requests.ts'
 import {
   type AppendGroup,
   type AppendOutcome,
@@ -127,7 +128,8 @@ export class AppendPipeline {
     if (this.#groups.length === 0 || this.#parts.leader() === this.#target) return
     this.#pauseMs = PAUSE_MS
     this.#endPause()
-    this.#pump()
+    // It may be told within a step of the leader, which would take what is sent only behind it.
+    this.#gather()
   }
 
   /** Resolves when everything that was appended before is settled. */
@@ -235,7 +237,7 @@ export class AppendPipeline {
       .send(to, { session, request, stream, place, since, isRepeated, acks, entries })
       .then(
         (outcome) => this.#settle(group, attempt, outcome),
-        () => this.#settle(group, attempt, { kind: 'lost' }),
+        (error) => this.#settle(group, attempt, outcomeOf(error)),
       )
   }
 
@@ -336,4 +338,10 @@ export class AppendPipeline {
     if (this.#groups.length > 0) return
     for (const resolve of this.#idle.splice(0)) resolve()
   }
+}
+
+/** What was never sent is certainly not taken. */
+function outcomeOf(error: unknown): AppendOutcome {
+  const wasSent = !(error instanceof Disconnected) || error.wasSent
+  return wasSent ? { kind: 'lost' } : { kind: 'refused', leader: NOBODY }
 }
