@@ -93,7 +93,7 @@ export class Clients {
   /** Who asks a member is told in time; asking again before would only add to what waits. */
   #patienceMs(): number {
     const { appends } = this.#parts.settings
-    return 2_000 + (appends ? appends.pipeline.timeoutMs : 0)
+    return 2_000 + (appends && !this.isGentle ? appends.pipeline.timeoutMs : 0)
   }
 
   /** By way of any member at all, where they take appends; then also many at once, which stay in order. */
@@ -105,7 +105,9 @@ export class Clients {
   ): Promise<void> {
     const { appends } = this.#parts.settings
     const any = this.#members().filter(({ isAlive }) => isAlive)
-    const member = appends && draws.chance(0.7) ? draws.pick(any) : leader
+    // Who was taken out of the cluster may know of no leader for ever.
+    const isAny = appends && !this.isGentle && draws.chance(0.7)
+    const member = isAny ? draws.pick(any) : leader
     const appending: Promise<boolean>[] = []
     for (let i = this.isGentle ? 1 : draws.integer(1, appends?.burst ?? 1); i > 0; i--) {
       const isWide = appends !== undefined && appends.width > 1 && draws.chance(0.5)
