@@ -26,12 +26,9 @@ function arrived({ head, data }: Bytes) {
 }
 
 /** Each request and answer with a value of it and how it is read. */
-const CASES: readonly [
-  name: string,
-  bytes: Bytes,
-  decode: (body: never) => unknown,
-  of: unknown,
-][] = [
+type Case = readonly [name: string, bytes: Bytes, decode: (body: never) => unknown, of: unknown]
+
+const CASES: readonly Case[] = [
   [
     'an append',
     wire.encodeAppendRequest(9, GROUP),
