@@ -27,7 +27,8 @@ export function answerRequests(context: MemberContext, logs: HostedLogs): void {
     const { log, group } = decodeAppendRequest(request)
     const hosted = logs.get(log)
     if (!hosted) return encodeAppendOutcome({ kind: 'refused', leader: 0 })
-    return hosted.take(group).then(encodeAppendOutcome)
+    const lost = () => encodeAppendOutcome({ kind: 'lost' })
+    return hosted.take(group).then(encodeAppendOutcome, lost)
   })
 
   requests.handle(OPERATION.trim, (_from, request) => {

@@ -62,6 +62,9 @@ interface Group {
 const PAUSE_MS = 5
 const PAUSE_MS_MAX = 200
 
+/** A group that waits is joined for so long. */
+const JOIN_MS = 50
+
 /**
  * The appender's side of appends to a log: gathers those of the same moment into groups, sends them to whoever leads, in
  * order and many at a time, and again to the next leader when the first has gone.
@@ -153,7 +156,10 @@ export class AppendPipeline {
   #groupFor(bytes: number, acks: Acks): Group {
     const open = this.#groups.at(-1)
     const { groupBytesMax, timeoutMs } = this.#settings
-    const isOpen = open?.attempt === 0 && open.acks === acks
+    const { clock } = this.#parts
+    // Nobody's time is cut short by who came long before.
+    const isYoung = open && open.deadline - clock.monotonic() > timeoutMs - JOIN_MS
+    const isOpen = isYoung && open.attempt === 0 && open.acks === acks
     if (isOpen && open.bytes + bytes <= groupBytesMax) return open
     const group: Group = {
       acks,

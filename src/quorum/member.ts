@@ -86,8 +86,8 @@ export class Member {
     this.#lock = lock
     this.#hardStates = hardStates
     const { id, dir, files, clock, random, settings, heartbeatMs } = options
-    const send: Send = (to, kind, head, data) =>
-      this.#transport?.send(to, kind, head, data) ?? false
+    const send: Send = (to, kind, head, data, isOwed) =>
+      this.#transport?.send(to, kind, head, data, isOwed) ?? false
     this.#requests = new Requests(send)
     this.#context = {
       id,

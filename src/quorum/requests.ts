@@ -4,12 +4,13 @@ import type { Frame } from './wire/index.ts'
 const FRAME_REQUEST = 32
 const FRAME_REPLY = 33
 
-/** Sends a frame, if there is a connection and room; says whether. */
+/** Sends a frame, if there is a connection and, unless the frame is owed, room; says whether. */
 export type Send = (
   to: number,
   kind: number,
   head: Uint8Array,
   data: readonly Uint8Array[],
+  isOwed?: boolean,
 ) => boolean
 
 /** What a request or a reply holds: see `encodeFrame`. */
@@ -119,7 +120,8 @@ export class Requests {
   }
 
   #reply(to: number, number: Buffer, { head, data }: Body): void {
-    this.#send(to, FRAME_REPLY, Buffer.concat([number, head]), data)
+    // Whoever has asked waits for it as long as the connection lasts.
+    this.#send(to, FRAME_REPLY, Buffer.concat([number, head]), data, true)
   }
 
   #onReply(from: number, head: Buffer, data: Buffer): void {

@@ -70,12 +70,21 @@ export class Transport {
     return this.#listener.address
   }
 
-  /** False: not connected, or too much waits. Sent in order; the frames of one turn leave in one write. */
-  send(to: number, kind: number, head: Uint8Array, data: readonly Uint8Array[]): boolean {
+  /**
+   * False: not connected, or too much waits, unless the peer must have it. Sent in order; the frames of one turn leave
+   * in one write.
+   */
+  send(
+    to: number,
+    kind: number,
+    head: Uint8Array,
+    data: readonly Uint8Array[],
+    isOwed = false,
+  ): boolean {
     const link = this.#peers.get(to)?.link
     if (!link) return false
     const waiting = link.waitingBytes
-    if (waiting > 0) {
+    if (waiting > 0 && !isOwed) {
       let size = FRAME_HEADER_BYTES + head.length
       for (const part of data) size += part.length
       if (waiting + size > this.#options.waitingBytesMax) return false
