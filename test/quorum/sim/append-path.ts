@@ -57,7 +57,9 @@ export class AppendPath {
     this.#host = host
     this.#counts = counts
     this.#intake = new AppendIntake(host)
-    this.#requests = new Requests((...frame) => this.#connections.send(...frame))
+    this.#requests = new Requests((to, kind, head, data) => {
+      return this.#connections.send(to, kind, head, data)
+    })
     this.#requests.handle(OPERATION.append, (_from, request) => {
       return this.#take(decodeAppendRequest(request).group).then(encodeAppendOutcome)
     })
