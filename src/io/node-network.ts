@@ -34,11 +34,16 @@ function tlsOptions({ cert, key, ca }: TlsCredentials) {
   } as const
 }
 
+/** Up to so many bytes are copied into one piece. */
+const JOINED_BYTES_MAX = 32 * 1024
+
 class NodeConnection implements Connection {
   readonly remote: string
   readonly #socket: Socket
   #error: Error | undefined
-  #isCorked = false
+  /** What was said in this turn. */
+  #parts: Uint8Array[] = []
+  #partBytes = 0
 
   constructor(socket: Socket, remote: string) {
     this.#socket = socket
@@ -51,7 +56,7 @@ class NodeConnection implements Connection {
   }
 
   get waitingBytes(): number {
-    return this.#socket.writableLength
+    return this.#socket.writableLength + this.#partBytes
   }
 
   start(events: ConnectionEvents): void {
@@ -67,15 +72,14 @@ class NodeConnection implements Connection {
   }
 
   write(parts: readonly Uint8Array[]): void {
-    const socket = this.#socket
-    if (!socket.writable) return
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      socket.cork()
-      // When no microtask is left: then whoever had something to say in this turn has said it.
-      queueMicrotask(() => process.nextTick(() => this.#uncork()))
+    if (!this.#socket.writable) return
+    // When no microtask is left: then whoever had something to say in this turn has said it.
+    if (this.#parts.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()))
+    for (const part of parts) {
+      if (part.length === 0) continue
+      this.#parts.push(part)
+      this.#partBytes += part.length
     }
-    for (const part of parts) if (part.length > 0) socket.write(part)
   }
 
   isFor(name: string): boolean {
@@ -85,7 +89,7 @@ class NodeConnection implements Connection {
   }
 
   end(): void {
-    this.#uncork()
+    this.#flush()
     this.#socket.end()
   }
 
@@ -93,10 +97,21 @@ class NodeConnection implements Connection {
     this.#socket.destroy()
   }
 
-  #uncork(): void {
-    if (!this.#isCorked) return
-    this.#isCorked = false
-    this.#socket.uncork()
+  /** Gives what was said to the socket: small parts as one, which costs less than to write each. */
+  #flush(): void {
+    const parts = this.#parts
+    const bytes = this.#partBytes
+    this.#parts = []
+    this.#partBytes = 0
+    const socket = this.#socket
+    if (parts.length === 0 || !socket.writable) return
+    if (bytes <= JOINED_BYTES_MAX) {
+      socket.write(parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes))
+      return
+    }
+    socket.cork()
+    for (const part of parts) socket.write(part)
+    socket.uncork()
   }
 }
 

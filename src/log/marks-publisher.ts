@@ -9,6 +9,9 @@ import type { Steps } from './steps.ts'
 /** Marks are written at most once in this time; readers in other processes lag by no more. */
 const PUBLISH_INTERVAL_MS = 1
 
+/** Of a replica, which moves its marks twice for each append, and which no other process reads. */
+const REPLICA_INTERVAL_MS = 5
+
 /** A log whose marks move again within this time is in use. */
 const BUSY_MS = 100
 
@@ -47,9 +50,11 @@ export class MarksPublisher {
       return
     }
     if (this.#cancel || this.#stopped) return
-    const wait = this.#publishedAt + PUBLISH_INTERVAL_MS - this.#settings.clock.monotonic()
+    const { clock, replica } = this.#settings
+    const interval = replica ? REPLICA_INTERVAL_MS : PUBLISH_INTERVAL_MS
+    const wait = this.#publishedAt + interval - clock.monotonic()
     if (wait <= 0) this.publish()
-    else this.#cancel = this.#settings.clock.after(PUBLISH_INTERVAL_MS, () => this.publish())
+    else this.#cancel = clock.after(interval, () => this.publish())
   }
 
   /** Writes the marks now. A failure is harmless: the file can only be behind. */

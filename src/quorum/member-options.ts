@@ -195,7 +195,7 @@ function settingsOf(heartbeatMs: number, electionMs: number, timeoutMs: number):
       inflightMax: 64,
       inflightBytesMax: 8 * MIB,
       uncommittedBytesMax: 64 * MIB,
-      recentBytesMax: 4 * MIB,
+      recentBytesMax: 2 * MIB,
     },
     pipeline: {
       timeoutMs,

@@ -98,7 +98,7 @@ export class Member {
       random,
       hardStates,
       ticker: new Ticker(clock, heartbeatMs),
-      outbox: new Outbox(send),
+      outbox: new Outbox(send, clock),
       requests: this.#requests,
       catchUp: new CatchUp(clock, options.catchUpBytesPerSecond),
       settings,

@@ -6,6 +6,9 @@ import { batchOf } from './wire/index.ts'
 
 type Entries = Parameters<typeof batchOf>[0]
 
+/** In the place of a batch that is not kept any more. */
+const NOTHING: Batch = { term: 0, start: 0, end: 0, bytes: 0, kind: 'data', payload: undefined }
+
 /** How many stretches that were read for somebody wait to be asked for again. */
 const FETCHED_MAX = 64
 
@@ -19,8 +22,9 @@ export class RecentBatches implements LogView {
   readonly #catchUp: CatchUp | undefined
   /** Called when batches that were not there have been read, or could not be. */
   readonly #onFetched: (error?: unknown) => void
-  /** They follow one another to the end of what was written. */
+  /** They follow one another to the end of what was written; those before `#first` are gone. */
   #recent: Batch[] = []
+  #first = 0
   #bytes = 0
   /** Stretches that were read, by their first mark, or are being read. */
   readonly #fetched = new Map<number, { batches: readonly Batch[] | undefined }>()
@@ -38,7 +42,7 @@ export class RecentBatches implements LogView {
   }
 
   batches(from: number, to: number, maxBytes: number): readonly Batch[] | typeof LATER {
-    const first = this.#recent[0]
+    const first = this.#recent[this.#first]
     if (first && from >= first.start) return within(this.#recent, this.#indexOf(from), to, maxBytes)
     const fetched = this.#fetched.get(from)
     if (fetched?.batches) {
@@ -55,16 +59,19 @@ export class RecentBatches implements LogView {
       this.#recent.push(batch)
       this.#bytes += batch.bytes
     }
-    let drop = 0
-    while (this.#bytes > this.#bytesMax && drop < this.#recent.length - 1) {
-      this.#bytes -= this.#recent[drop++]!.bytes
+    while (this.#bytes > this.#bytesMax && this.#first < this.#recent.length - 1) {
+      this.#bytes -= this.#recent[this.#first]!.bytes
+      // What is gone holds no memory.
+      this.#recent[this.#first++] = NOTHING
     }
-    if (drop > 0) this.#recent.splice(0, drop)
+    if (this.#first <= this.#recent.length >> 1) return
+    this.#recent.splice(0, this.#first)
+    this.#first = 0
   }
 
   /** The log is cut: what lies above the mark is not what it will be. */
   cut(mark: number): void {
-    while (this.#recent.length > 0 && this.#recent.at(-1)!.end > mark) {
+    while (this.#recent.length > this.#first && this.#recent.at(-1)!.end > mark) {
       this.#bytes -= this.#recent.pop()!.bytes
     }
     for (const from of this.#fetched.keys()) this.#fetched.delete(from)
@@ -75,7 +82,7 @@ export class RecentBatches implements LogView {
   }
 
   #indexOf(mark: number): number {
-    let low = 0
+    let low = this.#first
     let high = this.#recent.length
     while (low < high) {
       const middle = (low + high) >> 1
