@@ -60,7 +60,11 @@ export class AppendIntake {
   #submit(group: AppendGroup, stream: Stream): Promise<AppendOutcome> {
     return new Promise((resolve) => {
       this.#host.submit(group.entries, group, group.acks, {
-        done: ({ start }) => resolve({ kind: 'done', start }),
+        done: ({ start }) => {
+          // Before its term is over, so this is the term of the batch.
+          const isCommitted = group.acks === 'quorum'
+          resolve({ kind: 'done', start, ...(isCommitted && { term: this.#host.term }) })
+        },
         refused: (why) => {
           stream.isBroken = true
           // Nobody is sent back to where it was refused.

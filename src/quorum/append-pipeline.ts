@@ -1,6 +1,6 @@
 import { invariant, TidemarkError } from '../base/index.ts'
 import type { Cancel, Clock } from '../io/index.ts'
-import { type Acks, NOBODY, type ReplicaId } from './core/index.ts'
+import { type Acks, NOBODY, type Point, type ReplicaId } from './core/index.ts'
 import { Disconnected } from './requests.ts'
 import {
   type AppendGroup,
@@ -30,6 +30,8 @@ export interface PipelineParts {
   readonly leader: () => ReplicaId
   /** What is certainly committed. */
   readonly committed: () => number
+  /** A batch is committed that ends at this point. */
+  readonly onCommitted?: (point: Point) => void
   /** Asks a leader, this member itself perhaps; groups get there in the order of the calls, or not at all. */
   readonly send: (to: ReplicaId, group: AppendGroup) => Promise<AppendOutcome>
 }
@@ -250,11 +252,14 @@ export class AppendPipeline {
   #settle(group: Group, attempt: number, outcome: AppendOutcome): void {
     if (!this.#groups.includes(group)) return
     if (outcome.kind === 'refused') group.open--
-    if (outcome.kind === 'done') this.#done(group, outcome.start)
+    if (outcome.kind === 'done') this.#done(group, outcome.start, outcome.term)
     else if (attempt === group.attempt && group.isUnderWay) this.#notDone(group, outcome)
   }
 
-  #done(group: Group, start: number): void {
+  #done(group: Group, start: number, term: number | undefined): void {
+    // Behind the receipt, which ends the batch.
+    const mark = start + group.offsets + 1
+    if (term !== undefined) this.#parts.onCommitted?.({ term, mark })
     this.#remove(group)
     this.#pauseMs = PAUSE_MS
     this.#hint = NOBODY

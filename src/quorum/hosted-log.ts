@@ -4,7 +4,14 @@ import type { Cancel } from '../io/index.ts'
 import { deleteLog, Log } from '../log/index.ts'
 import { AppendIntake } from './append-intake.ts'
 import { AppendPipeline } from './append-pipeline.ts'
-import { type HardState, type Message, NOBODY, type ReplicaId, type Status } from './core/index.ts'
+import {
+  type HardState,
+  type Message,
+  NOBODY,
+  type Point,
+  type ReplicaId,
+  type Status,
+} from './core/index.ts'
 import { MarksAwaited } from './marks-awaited.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
@@ -67,6 +74,7 @@ export class HostedLog {
         clock,
         leader: () => this.leader,
         committed: () => this.#log.highWaterMark,
+        onCommitted: (point) => this.#committed(point),
         send: (to, group) => this.#send(to, group),
       },
       settings.pipeline,
@@ -276,6 +284,12 @@ export class HostedLog {
     await life.host.stop()
     // A log that was poisoned says so once more.
     await life.log.close().catch(() => {})
+  }
+
+  /** Whoever appends here finds it here as soon as it is told. */
+  #committed(point: Point): void {
+    const host = this.#life?.host
+    if (host && !host.isLeader) host.step({ kind: 'committed', point })
   }
 
   #send(to: ReplicaId, group: AppendGroup): Promise<AppendOutcome> {

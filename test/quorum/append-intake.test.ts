@@ -14,6 +14,7 @@ function setUp() {
   const awaited: ((ok: boolean) => void)[] = []
   const host = {
     isLeader: true,
+    term: 4,
     leader: 1,
     covered: 100,
     known: new Map<number, { start: number; end: number }>(),
@@ -61,7 +62,7 @@ describe('an append intake', () => {
     assert.equal((await intake.take(group(2, 0))).kind, 'refused')
     const third = intake.take(group(3, 0))
     submitted[1]!.asked.done({ start: 5, end: 7 })
-    assert.deepEqual(await third, { kind: 'done', start: 5 })
+    assert.deepEqual(await third, { kind: 'done', start: 5, term: 4 })
   })
 
   it('says of what it took and lost that nobody knows', async () => {

@@ -143,6 +143,15 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     cluster.tuning = { ...cluster.tuning, [name]: Number(value) }
   },
   tick,
+  /** `unreachable 1 of 2`: replica 2 hears that nobody is where 1 was. */
+  unreachable: (cluster, [id, , at]) => {
+    cluster.step(Number(at), { kind: 'unreachable', id: Number(id) })
+  },
+  /** `committed 2 4@t1`: replica 2 hears that what ends there is committed. */
+  committed: (cluster, [id, place]) => {
+    const [mark, term] = place.split('@t').map(Number)
+    cluster.step(Number(id), { kind: 'committed', point: { term: term!, mark: mark! } })
+  },
   campaign: (cluster, [id]) => cluster.step(Number(id), { kind: 'campaign' }),
   propose,
   read: (cluster, [id, name]) => {

@@ -10,7 +10,7 @@ import {
   rest,
   stepDown,
 } from './election.ts'
-import { onAppend, onHeartbeat, onSnapshot } from './following.ts'
+import { onAppend, onCommitted, onHeartbeat, onSnapshot } from './following.ts'
 import type {
   CoreSettings,
   CoreStart,
@@ -119,6 +119,7 @@ const INPUTS: Handlers<Input> = {
   change: (state, { id, target }) => onChange(state, id, target),
   read: (state, { id }) => onRead(state, id),
   transfer: (state, { to }) => onTransfer(state, to),
+  committed: (state, { point }) => onCommitted(state, point),
   unreachable: (state, { id }) => onUnreachable(state, id),
   campaign: (state) => campaign(state, false),
   persisted: (state, { number }) => onPersisted(state, number),

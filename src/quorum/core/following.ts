@@ -85,6 +85,13 @@ export function onHeartbeat(state: CoreState, from: ReplicaId, heartbeat: Heartb
   state.send(from, { kind: 'heartbeat-reply', term, round: heartbeat.round, isWhole })
 }
 
+/** By Log Matching, who has the place has the same below it, and that is committed. */
+export function onCommitted(state: CoreState, point: Point): void {
+  const { log } = state
+  if (state.role === 'leader' || point.mark > verified(state) || !log.has(point)) return
+  log.commit(point.mark)
+}
+
 /** The log begins anew where the leader's does, unless it has got there already. */
 export function onSnapshot(state: CoreState, from: ReplicaId, snapshot: Snapshot): void {
   follow(state, from)

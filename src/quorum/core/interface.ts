@@ -1,7 +1,7 @@
 import type { Persist } from './io-queue.ts'
 import type { HardState, LogView, StoredLog } from './log-view.ts'
 import type { Members } from './members.ts'
-import type { Envelope, Message, ReplicaId } from './messages.ts'
+import type { Envelope, Message, Point, ReplicaId } from './messages.ts'
 
 // What goes into the core and what comes out of it. Nothing else: no clock, no disk, no socket, no chance
 // but the one that it is given.
@@ -52,6 +52,8 @@ export type Input =
    */
   | { readonly kind: 'read'; readonly id: number }
   | { readonly kind: 'transfer'; readonly to: ReplicaId }
+  /** The batch that ends there is committed, says its leader: so is all below, where this log has that place. */
+  | { readonly kind: 'committed'; readonly point: Point }
   /** Nobody listens where the replica was: if it is the leader, another is elected without waiting for its silence. */
   | { readonly kind: 'unreachable'; readonly id: ReplicaId }
   /** Stands for election at once. */

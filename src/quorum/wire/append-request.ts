@@ -22,7 +22,8 @@ export interface AppendGroup extends Receipt {
 }
 
 export type AppendOutcome =
-  | { readonly kind: 'done'; readonly start: number }
+  /** With the term of its batch, if the batch is committed and was appended in the term that is. */
+  | { readonly kind: 'done'; readonly start: number; readonly term?: number }
   /** It was not taken. */
   | { readonly kind: 'refused'; readonly leader: ReplicaId }
   /** It was taken, or may have been, and nobody knows what becomes of it. */
@@ -85,7 +86,10 @@ export function decodeAppendRequest(body: Body): { log: number; group: AppendGro
 export function encodeAppendOutcome(outcome: AppendOutcome): Bytes {
   const out = new BodyWriter(16)
   out.head.u8(OUTCOMES.indexOf(outcome.kind))
-  if (outcome.kind === 'done') out.head.u64(outcome.start)
+  if (outcome.kind === 'done') {
+    out.head.u64(outcome.start)
+    out.head.u32(outcome.term ?? 0)
+  }
   if (outcome.kind === 'refused') out.head.u32(outcome.leader)
   return { head: out.head.done(), data: [] }
 }
@@ -102,7 +106,9 @@ export function decodeAppendOutcome(body: Body): AppendOutcome {
 function readOutcome({ head }: BodyReader, kind: AppendOutcome['kind']): AppendOutcome {
   if (kind === 'done') {
     const start = head.u64()
-    return start > OFFSET_MAX ? garbage(`the offset ${start}`) : { kind, start }
+    const term = head.u32()
+    if (start > OFFSET_MAX) garbage(`the offset ${start}`)
+    return { kind, start, ...(term > 0 && { term }) }
   }
   return kind === 'refused' ? { kind, leader: head.u32() } : { kind }
 }

@@ -83,6 +83,9 @@ export class AppendPath {
         clock,
         leader: () => host.leader,
         committed: parts.committed,
+        onCommitted: (point) => {
+          if (!host.isLeader) host.step({ kind: 'committed', point })
+        },
         send: (to, group) => (to === id ? this.#take(group) : this.#ask(to, group)),
       },
       settings.pipeline,

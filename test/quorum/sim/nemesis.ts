@@ -106,7 +106,20 @@ export class Nemesis {
       if (!member) continue
       how(member)
       this.#count(how.toString().includes('kill') ? 'kill' : 'power loss')
+      if (draws.chance(0.5)) this.#tellUnreachable(draws, member.id)
     }
+  }
+
+  /** Its machine says that the process is gone; by then it may be back. */
+  #tellUnreachable(draws: Draws, id: number): void {
+    this.#v.time.schedule(draws.exponential(50), () => {
+      for (const { host, clock } of this.#v.members) {
+        if (host && clock && host.status.id !== id && !clock.isPaused) {
+          clock.enter(() => host.step({ kind: 'unreachable', id }))
+        }
+      }
+      this.#count('told of a death')
+    })
   }
 
   #pause(draws: Draws): void {

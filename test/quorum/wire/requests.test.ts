@@ -38,6 +38,7 @@ const CASES: readonly Case[] = [
   ...(
     [
       { kind: 'done', start: 2 ** 40 },
+      { kind: 'done', start: 2 ** 40, term: 7 },
       { kind: 'refused', leader: 3 },
       { kind: 'lost' },
       { kind: 'uncertain' },
@@ -108,7 +109,8 @@ describe('requests between members', () => {
     assert.equal(append.head.toString('hex').slice(0, 72), `${place}0101`.slice(0, 72))
     const hex = CASES.slice(1).map(([, { head }]) => head.toString('hex'))
     assert.deepEqual(hex, [
-      '000000000000010000',
+      '00000000000001000000000000',
+      '00000000000001000007000000',
       '0103000000',
       '02',
       '03',
