@@ -60,6 +60,9 @@ interface Group {
   open: number
 }
 
+/** So many offsets fit into a segment as one batch, with its receipt. */
+export const GROUP_OFFSETS_MAX = 2 ** 31
+
 /** Waits that follow a refusal, in ms: the first, and the longest. */
 const PAUSE_MS = 5
 const PAUSE_MS_MAX = 200
@@ -112,9 +115,10 @@ export class AppendPipeline {
       return Promise.reject(new TidemarkError('OVERLOADED', text))
     }
     return new Promise((resolve, reject) => {
-      const group = this.#groupFor(bytes, acks)
+      const offsets = offsetsOf(entries)
+      const group = this.#groupFor(bytes, offsets, acks)
       const first = group.offsets
-      group.offsets += offsetsOf(entries)
+      group.offsets += offsets
       const last = group.offsets - entries.at(-1)!.count
       group.waiters.push({ first, last, resolve, reject })
       for (const entry of entries) group.entries.push(entry)
@@ -155,14 +159,15 @@ export class AppendPipeline {
     return new TidemarkError('CLOSED', `the log ${this.#parts.name} is closed`)
   }
 
-  #groupFor(bytes: number, acks: Acks): Group {
+  #groupFor(bytes: number, offsets: number, acks: Acks): Group {
     const open = this.#groups.at(-1)
     const { groupBytesMax, timeoutMs } = this.#settings
     const { clock } = this.#parts
     // Nobody's time is cut short by who came long before.
     const isYoung = open && open.deadline - clock.monotonic() > timeoutMs - JOIN_MS
     const isOpen = isYoung && open.attempt === 0 && open.acks === acks
-    if (isOpen && open.bytes + bytes <= groupBytesMax) return open
+    const hasRoom = isOpen && open.offsets + offsets <= GROUP_OFFSETS_MAX
+    if (hasRoom && open.bytes + bytes <= groupBytesMax) return open
     const group: Group = {
       acks,
       entries: [],

@@ -73,8 +73,8 @@ export class CatalogFollower {
         await this.#catalog.changed(offset, signal)
         // It has failed if nothing was applied: that of the next life goes on.
         if (this.#catalog.offset === offset && !signal.aborted) await this.#reopen()
-      } catch (error) {
-        this.#context.tell('failed', { log: this.#log.name, error, retryMs: REOPEN_MS })
+      } catch {
+        // The replica of the catalog has told why it does not run.
         await new Promise<void>((resolve) => this.#context.clock.after(REOPEN_MS, resolve))
         await this.#reopen().catch(() => {})
       }
@@ -101,8 +101,16 @@ export class CatalogFollower {
 
   async #add(log: CatalogLog): Promise<void> {
     if (!log.voters.includes(this.#context.id)) return
-    this.#logs.add(await HostedLog.open(this.#context, definitionOf(log)))
-    this.#context.tell('created', { log: log.name })
+    try {
+      this.#logs.add(await HostedLog.open(this.#context, definitionOf(log)))
+      this.#context.tell('created', { log: log.name })
+    } catch (error) {
+      // It keeps the others from nothing. It is tried again with the next change of the catalog.
+      if (!this.#logs.failures.has(log.id)) {
+        this.#context.tell('failed', { log: log.name, error, retryMs: undefined })
+      }
+      this.#logs.failures.set(log.id, error)
+    }
   }
 
   async #remove(hosted: HostedLog): Promise<void> {

@@ -27,6 +27,9 @@ export interface CursorPlace {
   readonly cursor: string
 }
 
+/** `commit` moves a cursor that there is, and never back; `make` makes one if there is none. */
+export type CursorMove = 'make' | 'commit' | 'reset' | 'delete'
+
 type Command =
   | {
       readonly kind: 'create'
@@ -35,7 +38,7 @@ type Command =
       readonly design: LogDesign
     }
   | { readonly kind: 'delete'; readonly id: number }
-  | ({ readonly kind: 'move'; readonly position: number | null } & CursorPlace)
+  | ({ readonly kind: 'move'; readonly how: CursorMove; readonly position: number } & CursorPlace)
 
 interface State {
   readonly logs: CatalogLog[]
@@ -104,9 +107,10 @@ export class Catalog {
     return this.#machine.query(({ cursors }) => cursors[`${log}/${cursor}`])
   }
 
-  /** Puts a cursor to a position, or removes it. */
-  async move(place: CursorPlace, position: number | undefined): Promise<void> {
-    await this.#machine.execute({ kind: 'move', ...place, position: position ?? null })
+  /** Resolves with where the cursor is then; undefined if there is none. */
+  async move(place: CursorPlace, how: CursorMove, position: number): Promise<number | undefined> {
+    const at = await this.#machine.execute({ kind: 'move', ...place, how, position })
+    return (at as number | null | undefined) ?? undefined
   }
 
   close(): Promise<void> {
@@ -143,11 +147,21 @@ function apply(state: State, command: Command, offset: number): unknown {
   }
 }
 
-function move(state: State, { log, cursor, position }: Extract<Command, { kind: 'move' }>) {
+function move(
+  { cursors, logs }: State,
+  { log, cursor, how, position }: Extract<Command, { kind: 'move' }>,
+): number | undefined {
   const key = `${log}/${cursor}`
-  if (position === null) delete state.cursors[key]
-  else if (state.logs.some(({ id }) => id === log)) state.cursors[key] = position
-  return undefined
+  const known = cursors[key]
+  if (how === 'delete') {
+    delete cursors[key]
+    return undefined
+  }
+  if (how === 'make' && known !== undefined) return known
+  const isThere = known !== undefined || (how === 'make' && logs.some(({ id }) => id === log))
+  if (!isThere) return undefined
+  cursors[key] = how === 'commit' ? Math.max(known!, position) : position
+  return cursors[key]
 }
 
 /** What a member hosts of a log of the catalog. */

@@ -11,13 +11,22 @@ export interface Identity {
   readonly id: number
   /** 16 bytes, in hexadecimal digits. */
   readonly incarnation: string
+  /** The members that the cluster was made with, in order. */
+  readonly voters: readonly number[]
 }
 
-/** One of three: the state of a log, that there is none any more, or who the member is. */
+/** Another member, as it was when it was met first. */
+interface KnownPeer {
+  readonly id: number
+  readonly incarnation: string
+}
+
+/** One of four: the state of a log, that there is none any more, who the member is, or who another is. */
 interface HardRecord {
   readonly log?: string
   readonly hard?: HardState | null
   readonly member?: Identity
+  readonly peer?: KnownPeer
 }
 
 /**
@@ -28,6 +37,7 @@ export class HardStates {
   readonly #log: Log
   readonly #states = new Map<string, HardState>()
   #identity: Identity | undefined
+  readonly #peers = new Map<number, string>()
   #sinceCompact = 0
 
   private constructor(log: Log) {
@@ -72,8 +82,19 @@ export class HardStates {
     if (this.#states.has(log)) await this.#save({ log, hard: null })
   }
 
-  #take({ log, hard, member }: HardRecord): void {
+  /** The incarnation of another member when it was met first; undefined if it never was. */
+  peer(id: number): string | undefined {
+    return this.#peers.get(id)
+  }
+
+  /** Remembers who another member is. Resolves when it is on the disk. */
+  async meet(id: number, incarnation: string): Promise<void> {
+    await this.#save({ peer: { id, incarnation } })
+  }
+
+  #take({ log, hard, member, peer }: HardRecord): void {
     if (member) this.#identity = member
+    if (peer) this.#peers.set(peer.id, peer.incarnation)
     if (log === undefined) return
     if (hard) this.#states.set(log, hard)
     else this.#states.delete(log)
@@ -89,6 +110,7 @@ export class HardStates {
     this.#sinceCompact = this.#states.size
     const records: HardRecord[] = [...this.#states].map(([log, hard]) => ({ log, hard }))
     if (this.#identity) records.push({ member: this.#identity })
+    for (const [id, incarnation] of this.#peers) records.push({ peer: { id, incarnation } })
     const { first } = await this.#log.appendBatch(records.map((record) => JSON.stringify(record)))
     await this.#log.trim(first)
   }
@@ -103,6 +125,7 @@ function parse(text: string, offset: number): HardRecord {
     const record = JSON.parse(text) as HardRecord
     if (typeof record.log === 'string' && record.hard === null) return record
     if (typeof record.log === 'string' && isHardState(record.hard!)) return record
+    if (record.peer && isPeer(record.peer)) return record
     if (record.log === undefined && isIdentity(record.member!)) return record
   } catch {
     // Said below.
@@ -112,9 +135,12 @@ function parse(text: string, offset: number): HardRecord {
   })
 }
 
-function isIdentity({ cluster, id, incarnation }: Identity): boolean {
-  const isText = typeof cluster === 'string' && typeof incarnation === 'string'
-  return isText && isNumber(id) && /^[0-9a-f]{32}$/.test(incarnation)
+function isIdentity({ cluster, id, incarnation, voters }: Identity): boolean {
+  return typeof cluster === 'string' && isPeer({ id, incarnation }) && voters.every(isNumber)
+}
+
+function isPeer({ id, incarnation }: KnownPeer): boolean {
+  return isNumber(id) && typeof incarnation === 'string' && /^[0-9a-f]{32}$/.test(incarnation)
 }
 
 function isHardState({ term, vote, promised, configurations }: HardState): boolean {

@@ -166,13 +166,18 @@ export class HostedLog {
     return this.#awaited.until(isSo, timeoutMs, what)
   }
 
-  /** Stops the replica and closes its log. */
-  async close(): Promise<void> {
+  /** Takes nothing more; what was not answered rejects with CLOSED. */
+  giveUp(): void {
     this.#isClosed = true
     this.#cancelReopen?.()
     this.#cancelRetention?.()
     this.pipeline.close()
     this.#awaited.fail(this.#closed())
+  }
+
+  /** Stops the replica and closes its log. */
+  async close(): Promise<void> {
+    this.giveUp()
     await this.#changing
     await this.#end()
   }
@@ -191,9 +196,14 @@ export class HostedLog {
     // The quorum's own entries are let in, however small those of users must be.
     const maxEntryBytes = Math.max(this.definition.maxEntryBytes, OWN_ENTRY_BYTES)
     const options = { replica: true, lock, files, clock, random, segmentBytes, maxEntryBytes }
-    const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
     const key = String(this.id)
+    const isKnown = hardStates.get(key) !== undefined
+    if (isKnown && !Log.isIn(this.#folder, files)) throw this.#halfLost('is not there any more')
+    const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
     try {
+      const isEmpty = log.replica.endOffset === 0 && log.replica.damage.length === 0
+      if (!isKnown && !isEmpty)
+        throw this.#halfLost('is there, but not what this member has voted for')
       const host = await ReplicaHost.start(
         { ...settings.host, id: this.#context.id },
         {
@@ -231,6 +241,11 @@ export class HostedLog {
     if (this.#isClosed || host.term > 0 || host.leader !== NOBODY) return
     host.step({ kind: 'campaign' })
     this.#context.clock.after(this.#context.ticker.tickMs, () => this.#standFirst(tries - 1))
+  }
+
+  /** What a replica has promised is in both: without one of them it must not take part. */
+  #halfLost(what: string): TidemarkError {
+    return new TidemarkError('CORRUPT', `the log ${this.name} in ${this.#folder} ${what}`)
   }
 
   #firstState(): HardState {

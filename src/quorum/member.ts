@@ -174,7 +174,12 @@ export class Member {
     await settle()
     this.#checkOpen()
     const hosted = this.#logs.get(known.id)
-    if (!hosted) throw new TidemarkError('NOT_FOUND', `there is no log ${name} any more`)
+    if (!hosted) {
+      throw (
+        this.#logs.failures.get(known.id) ??
+        new TidemarkError('NOT_FOUND', `there is no log ${name} any more`)
+      )
+    }
     const { codec } = options
     // Plain bytes are handed on as they are.
     const own = (codec as unknown) === bytes ? undefined : codec
@@ -276,7 +281,11 @@ export class Member {
       silenceMs: Math.max(SILENCE_MS_MIN, 2 * electionMs),
       waitingBytesMax: WAITING_BYTES_MAX,
       onFrame: (from, frame) => this.#onFrame(from, frame),
-      onUp: (peer) => this.#context.tell('peer-up', { id: peer.id }),
+      isSame: (peer) => {
+        const known = this.#hardStates.peer(peer.id)
+        return known === undefined || known === textOf(peer.incarnation)
+      },
+      onUp: (peer) => this.#met(peer.id, textOf(peer.incarnation)),
       onDown: (peer, why) => {
         this.#requests.onDown(peer)
         this.#context.tell('peer-down', { id: peer, why })
@@ -299,6 +308,15 @@ export class Member {
     }
   }
 
+  #met(id: ReplicaId, incarnation: string): void {
+    if (this.#hardStates.peer(id) === undefined) {
+      this.#hardStates.meet(id, incarnation).catch((error: unknown) => {
+        this.#context.tell('failed', { log: CATALOG_NAME, error, retryMs: undefined })
+      })
+    }
+    this.#context.tell('peer-up', { id })
+  }
+
   #isConnected(id: ReplicaId): boolean {
     return this.#transport?.isConnected(id) ?? false
   }
@@ -309,6 +327,8 @@ export class Member {
   }
 
   async #close(): Promise<void> {
+    // Nobody waits any more, so that nothing has to be waited for.
+    for (const log of this.#logs.all) log.giveUp()
     await this.#follower?.close()
     await Promise.all(this.#logs.all.map((log) => log.close()))
     await this.#transport?.close()
@@ -317,9 +337,13 @@ export class Member {
   }
 }
 
+function textOf(incarnation: Uint8Array): string {
+  return Buffer.from(incarnation).toString('hex')
+}
+
 /** Who the member is: as its folder says, or, in a new one, as it says itself from now on. */
 async function identify(hardStates: HardStates, options: CheckedOptions): Promise<Identity> {
-  const { cluster, id, dir, random } = options
+  const { cluster, id, dir, random, voters, files } = options
   const known = hardStates.identity
   if (known && (known.cluster !== cluster || known.id !== id)) {
     throw new TidemarkError(
@@ -327,9 +351,22 @@ async function identify(hardStates: HardStates, options: CheckedOptions): Promis
       `${dir} belongs to member ${known.id} of ${known.cluster}, not to member ${id} of ${cluster}`,
     )
   }
+  if (known && known.voters.join() !== voters.join()) {
+    throw new TidemarkError(
+      'INVALID_ARGUMENT',
+      `the cluster of ${dir} was made with the members ${known.voters.join(', ')}, not ${voters.join(', ')}: its members do not change`,
+    )
+  }
   if (known) return known
+  const logs = join(dir, 'logs')
+  if (files.existsSync(logs) && files.listSync(logs).length > 0) {
+    throw new TidemarkError(
+      'CORRUPT',
+      `${dir} has logs, and nothing of who it belongs to and voted for`,
+    )
+  }
   const words = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0'))
-  const identity = { cluster, id, incarnation: words.join('') }
+  const identity = { cluster, id, incarnation: words.join(''), voters }
   await hardStates.identify(identity)
   return identity
 }

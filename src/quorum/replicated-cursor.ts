@@ -32,6 +32,8 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   readonly #place: CursorPlace
   readonly #options: ReplicatedCursorOptions
   #position: number
+  /** What the cluster is known to know. */
+  #saved: number
   /** Where delivered entries end that span several offsets, as long as they are not done. */
   readonly #ends = new Map<number, number>()
   readonly #readers = new Set<EntryReader<T>>()
@@ -54,6 +56,7 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
     this.#place = place
     this.#options = options
     this.#position = Math.max(position, log.lowWaterMark)
+    this.#saved = position
     this.missed = this.#position - position
   }
 
@@ -74,7 +77,7 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
 
   /**
    * Says that the entry at `offset` is done, and with it all before. Resolves when the cluster knows; commits of the same
-   * time become one. Rejects with INVALID_ARGUMENT, UNAVAILABLE, UNCERTAIN or CLOSED.
+   * time become one. Rejects with INVALID_ARGUMENT, NOT_FOUND if the cursor was deleted, UNAVAILABLE, UNCERTAIN or CLOSED.
    */
   async commit(offset: number): Promise<void> {
     this.#checkOpen()
@@ -85,26 +88,28 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
       )
     }
     const end = this.#ends.get(offset) ?? offset + 1
-    if (end <= this.#position) return
-    this.#position = end
+    this.#position = Math.max(this.#position, end)
     for (const done of this.#ends.keys()) if (done <= offset) this.#ends.delete(done)
-    await this.#save()
+    // A commit that failed is none: the next one saves it too.
+    while (this.#saved < end) await this.#save()
   }
 
   /** Puts the cursor elsewhere, also back. Readings end. */
   async reset(to: CursorStart): Promise<void> {
     this.#checkOpen()
-    this.#position = startOf(this.#log, to)
-    this.#ends.clear()
+    const position = startOf(this.#log, to)
     await this.#endReadings()
-    await this.#save()
+    await this.#moving?.catch(() => {})
+    this.#position = position
+    this.#ends.clear()
+    this.#saved = this.#known(await this.#catalog().move(this.#place, 'reset', position))
   }
 
   /** Removes the cursor from the cluster, and closes it. */
   async delete(): Promise<void> {
     this.#checkOpen()
     await this.close()
-    await this.#catalog().move(this.#place, undefined)
+    await this.#catalog().move(this.#place, 'delete', 0)
   }
 
   async close(): Promise<void> {
@@ -119,11 +124,9 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
 
   #save(): Promise<void> {
     if (this.#moving === undefined) {
-      this.#moving = this.#catalog()
-        .move(this.#place, this.#position)
-        .finally(() => {
-          this.#moving = undefined
-        })
+      this.#moving = this.#move().finally(() => {
+        this.#moving = undefined
+      })
       return this.#moving
     }
     this.#next ??= this.#moving
@@ -133,6 +136,18 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
         return this.#save()
       })
     return this.#next
+  }
+
+  async #move(): Promise<void> {
+    const position = await this.#catalog().move(this.#place, 'commit', this.#position)
+    this.#saved = this.#known(position)
+    // Another member may be further.
+    this.#position = Math.max(this.#position, this.#saved)
+  }
+
+  #known(position: number | undefined): number {
+    if (position !== undefined) return position
+    throw new TidemarkError('NOT_FOUND', `the cursor ${this.name} was deleted`)
   }
 
   #read(): AsyncIterator<Entry<T>, undefined> {

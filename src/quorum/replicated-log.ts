@@ -10,6 +10,7 @@ import type {
   ReadOptions,
   Snapshots,
 } from '../log/index.ts'
+import { GROUP_OFFSETS_MAX } from './append-pipeline.ts'
 import { type Acks, NOBODY, type ReplicaId } from './core/index.ts'
 import { DecodedReader } from './decoded-reader.ts'
 import type { HostedLog } from './hosted-log.ts'
@@ -20,7 +21,7 @@ import { ReplicatedCursor, type ReplicatedCursorOptions, startOf } from './repli
 import { SharedSnapshots } from './shared-snapshots.ts'
 import { trimFor } from './trim-request.ts'
 import type { BatchEntry } from './wire/index.ts'
-import { bytesOf } from './wire/index.ts'
+import { bytesOf, offsetsOf } from './wire/index.ts'
 
 /** A batch travels in one piece. */
 const BATCH_BYTES_MAX = 64 * 1024 * 1024
@@ -150,7 +151,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
   /**
    * Raises the low-water mark of all replicas to `before`, or to the start of the batch that it lies in. If a state is
    * kept in snapshots, not before a quorum of members has one that is as new. Throws INVALID_ARGUMENT beyond the
-   * high-water mark, UNAVAILABLE, CLOSED.
+   * high-water mark, or beyond the newest snapshot if there are any; UNAVAILABLE, CLOSED.
    */
   async trim(before: number): Promise<void> {
     this.#checkOpen()
@@ -178,10 +179,11 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
     await catalog().latest()
     // A start at the end is at the end for everybody.
     await this.barrier()
-    let position = catalog().position(place)
+    const position =
+      catalog().position(place) ??
+      (await catalog().move(place, 'make', startOf(this, options.from ?? 'start')))
     if (position === undefined) {
-      position = startOf(this, options.from ?? 'start')
-      await catalog().move(place, position)
+      throw new TidemarkError('NOT_FOUND', `there is no log ${this.name} any more`)
     }
     return new ReplicatedCursor<T>(this, catalog, place, position, options)
   }
@@ -229,10 +231,12 @@ function split({ acks = 'quorum', ...own }: ReplicatedAppendOptions) {
 
 function checkBatch(entries: readonly BatchEntry[]): void {
   const bytes = bytesOf(entries)
-  if (bytes <= BATCH_BYTES_MAX && entries.length <= BATCH_ENTRIES_MAX) return
+  const offsets = offsetsOf(entries)
+  const isShort = entries.length <= BATCH_ENTRIES_MAX && offsets <= GROUP_OFFSETS_MAX
+  if (bytes <= BATCH_BYTES_MAX && isShort) return
   throw new TidemarkError(
     'TOO_LARGE',
-    `a batch of ${entries.length} entries with ${bytes} bytes is over the limit of ${BATCH_ENTRIES_MAX} or ${BATCH_BYTES_MAX}; nothing was appended`,
+    `a batch of ${entries.length} entries, ${bytes} bytes and ${offsets} offsets is over a limit (${BATCH_ENTRIES_MAX}, ${BATCH_BYTES_MAX}, ${GROUP_OFFSETS_MAX}); nothing was appended`,
   )
 }
 

@@ -74,17 +74,46 @@ export class SharedSnapshots implements Snapshots {
   }
 
   /**
-   * Resolves when a quorum of members has a snapshot at or above `mark`, if this one has: what is below may go then.
-   * Rejects with UNAVAILABLE.
+   * Resolves when what is below `mark` may go: a quorum of members has a snapshot at or above, or no member has any.
+   * Rejects with INVALID_ARGUMENT if there are snapshots, but none that is as new; UNAVAILABLE.
    */
   async holdByQuorum(mark: number): Promise<void> {
     const own = await this.#local.list()
-    // Nothing is built from the log here, so nothing could be lost with it.
-    if (!own.some((offset) => offset >= mark)) return
-    const { timeoutMs } = this.#context.settings
+    if (own.some((offset) => offset >= mark)) await this.#spread(mark)
+    else await this.#checkUnneeded(mark, own)
+  }
+
+  get #others(): ReplicaId[] {
     const { voters } = this.#hosted.status?.members ?? this.#hosted.definition.members
-    const others = voters.filter((id) => id !== this.#context.id)
-    const needed = Math.floor(voters.length / 2) + 1 - (voters.includes(this.#context.id) ? 1 : 0)
+    return voters.filter((id) => id !== this.#context.id)
+  }
+
+  /** This member cannot give the others what they need, so they have it already or do not need it. */
+  async #checkUnneeded(mark: number, own: readonly number[]): Promise<void> {
+    const answers = await Promise.all(
+      this.#others.map((id) => this.#offsetsOf(id).catch(() => undefined)),
+    )
+    const known = answers.filter((offsets) => offsets !== undefined)
+    const lists = [own, ...known]
+    const quorum = Math.floor((this.#others.length + 1) / 2) + 1
+    if (lists.length < quorum) {
+      throw new TidemarkError('UNAVAILABLE', `no quorum can say whether ${mark} is still needed`)
+    }
+    if (lists.every((offsets) => offsets.length === 0)) return
+    const held = lists.filter((offsets) => offsets.some((offset) => offset >= mark))
+    if (held.length >= quorum) return
+    const newest = Math.max(...lists.flat())
+    throw new TidemarkError(
+      'INVALID_ARGUMENT',
+      `cannot trim to ${mark}: the newest snapshot is of ${newest}, and the state since then would be lost`,
+    )
+  }
+
+  /** Has a quorum take over the snapshot of this member, if they have none as new. */
+  async #spread(mark: number): Promise<void> {
+    const { timeoutMs } = this.#context.settings
+    const others = this.#others
+    const needed = Math.floor((others.length + 1) / 2)
     const end = this.#context.clock.monotonic() + timeoutMs
     const held = new Set<ReplicaId>()
     while (held.size < needed) {

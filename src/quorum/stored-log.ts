@@ -35,7 +35,8 @@ function termsOf(log: Log, lowTerm: number, holes: readonly Hole[]): StoredLog['
     const first = replica.termAt(from)
     note(from, first)
     if (to - from === 1 || first === replica.termAt(to - 1)) return
-    const middle = from + ((to - from) >> 1)
+    // Not by shifting: a log may span more than 2^31 offsets.
+    const middle = from + Math.floor((to - from) / 2)
     search(from, middle)
     search(middle, to)
   }

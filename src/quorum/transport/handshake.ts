@@ -30,6 +30,8 @@ export interface HandshakeOptions {
   readonly isDialer: (id: number) => boolean
   /** Throws a refusal if the certificate of the connection is not that of the member. */
   readonly checkCertificate: (id: number) => void
+  /** Whether the member, which has proven who it is, is the one that was met under its number before. */
+  readonly isSame: (peer: PeerIdentity) => boolean
 }
 
 export interface PeerIdentity {
@@ -100,11 +102,23 @@ export class Handshake {
   #takeProof(head: Buffer): HandshakeStep {
     if (this.#role === ROLE_DIALER) {
       checkProof(head, this.#proof(ROLE_ACCEPTOR))
+      this.#checkSame()
       this.#due = KIND_WELCOME
       return { send: encodeFrame(KIND_PROOF, this.#proof(ROLE_DIALER), []) }
     }
     checkProof(head, this.#proof(ROLE_DIALER))
+    this.#checkSame()
     return { send: encodeFrame(KIND_WELCOME, new Uint8Array(0), []), peer: this.#peer() }
+  }
+
+  /** A folder that was wiped has forgotten what it has promised: it must not speak for the member that it was. */
+  #checkSame(): void {
+    const peer = this.#peer()
+    if (this.#options.isSame(peer)) return
+    throw new Refusal(
+      'member',
+      `member ${peer.id} has lost its folder: it is not the one that was known`,
+    )
   }
 
   #hello(to: number): Hello {

@@ -23,7 +23,7 @@ export interface TransportOptions {
   readonly id: number
   /** All members of a cluster say the same; 1 to 255 bytes. */
   readonly cluster: string
-  /** 16 bytes, others at each start of the member. */
+  /** 16 bytes, drawn when the folder of the member was made. */
   readonly incarnation: Uint8Array
   /** `host:port`; port 0 is any that is free. */
   readonly listen: string
@@ -41,6 +41,8 @@ export interface TransportOptions {
   readonly waitingBytesMax: number
   /** May throw: the connection is given up, as for garbage. The frame may be a view of a larger chunk. */
   readonly onFrame: (from: number, frame: Frame) => void
+  /** Whether a member, which has proven who it is, is the one that was met under its number before; always by default. */
+  readonly isSame?: ((peer: PeerIdentity) => boolean) | undefined
   /** The peer can be sent to. A connection that replaces another comes after the other's `onDown`. */
   readonly onUp: (peer: PeerIdentity) => void
   readonly onDown: (id: number, why: string) => void

@@ -195,6 +195,7 @@ export class Transport {
       nonce,
       ...(dialed && { expected: dialed.id }),
       isDialer: (other) => other > id && this.#peers.has(other),
+      isSame: (peer) => this.#options.isSame?.(peer) ?? true,
       checkCertificate: (other) => {
         const name = this.#nameOf(this.#peers.get(other)!)
         if (!tls || isFor(name)) return

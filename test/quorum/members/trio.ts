@@ -43,9 +43,16 @@ export class Trio {
     return trio
   }
 
-  async startMember(id: number): Promise<Member> {
+  async startMember(id: number, own: Partial<MemberOptions> = {}): Promise<Member> {
     const dir = join(this.dir, String(id))
-    const options = { id, dir, listen: this.peers[id]!, peers: this.peers, ...this.#options }
+    const options = {
+      id,
+      dir,
+      listen: this.peers[id]!,
+      peers: this.peers,
+      ...this.#options,
+      ...own,
+    }
     const member = await Member.start(options)
     this.members.set(id, member)
     return member
