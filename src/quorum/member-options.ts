@@ -241,12 +241,17 @@ export function checkLogOptions(options: ReplicatedLogOptions<never, never>): Lo
   }
 }
 
+/** In one order of its parts, so that two can be compared as text. */
 function checkRetention(retention: Retention): Retention {
   checkNames(retention, ['maxAgeMs', 'maxBytes'], 'retention')
   for (const [name, value] of Object.entries(retention)) {
     if (value !== undefined) integer(value, `retention.${name}`, 1, Number.MAX_SAFE_INTEGER)
   }
-  return { ...retention }
+  const { maxAgeMs, maxBytes } = retention
+  return {
+    ...(maxAgeMs !== undefined && { maxAgeMs }),
+    ...(maxBytes !== undefined && { maxBytes }),
+  }
 }
 
 /** Throws INVALID_ARGUMENT if a log was made otherwise than these options say. */
@@ -255,8 +260,9 @@ export function checkSameDesign(
   design: LogDesign,
   options: ReplicatedLogOptions<never, never>,
 ): void {
+  const checked = checkLogOptions(options)
   for (const key of ['segmentBytes', 'maxEntryBytes', 'retention'] as const) {
-    const asked = options[key]
+    const asked = options[key] === undefined ? undefined : checked[key]
     if (asked === undefined || JSON.stringify(asked) === JSON.stringify(design[key])) continue
     throw invalid(
       `the log ${name} was made with ${key} ${JSON.stringify(design[key])}, not ${JSON.stringify(asked)}`,

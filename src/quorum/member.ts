@@ -104,9 +104,8 @@ export class Member {
       settings,
       catalog: () => this.#follower!.catalog(),
       connected: () => [...options.peers.keys()].filter((peer) => this.#isConnected(peer)),
-      tell: (kind, event) => {
-        this.#events.emit(kind, event)
-      },
+      // In a turn of its own: whatever a listener does or throws, it is not in the middle of anything.
+      tell: (kind, event) => queueMicrotask(() => this.#events.emit(kind, event)),
     }
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { DurableMap } from 'tidemark/machine'
@@ -143,6 +145,40 @@ describe('a replicated log that is abused', { concurrency: 2 }, () => {
     const again = await DurableMap.open<string, string>(log)
     assert.equal(await again.read('late'), 'y')
     await again.close()
+  })
+
+  it('has the same retention in whatever order it is said', async (t) => {
+    const trio = await trioOf(t)
+    await trio.member(1).log('x', { retention: { maxAgeMs: 1e9, maxBytes: 1e9 } })
+    await trio.member(2).log('x', { retention: { maxBytes: 1e9, maxAgeMs: 1e9 } })
+    const other = { retention: { maxBytes: 1e8 } }
+    await assert.rejects(trio.member(2).log('x', other), { code: 'INVALID_ARGUMENT' })
+  })
+
+  it('does not stop because a listener throws', () => {
+    // In a process of its own, since the exception is nobody's.
+    const dir = mkdtempSync(join(tmpdir(), 'tidemark-listener-'))
+    const script = `
+      import { Member } from 'tidemark/quorum'
+      const thrown = []
+      process.on('uncaughtException', (error) => thrown.push(error.message))
+      const options = { id: 1, dir: ${JSON.stringify(dir)}, listen: '127.0.0.1:0' }
+      const member = await Member.start({ ...options, peers: { 1: '127.0.0.1:1' } })
+      member.on('leader', () => { throw new Error('a listener') })
+      const log = await member.log('orders')
+      await log.append('x')
+      console.log(JSON.stringify([thrown, log.status().failure ?? 'none']))
+      await member.close()`
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--input-type=module', '-e', script],
+      { encoding: 'utf8' },
+    )
+    rmSync(dir, { recursive: true })
+    assert.equal(status, 0, stderr)
+    const [thrown, failure] = JSON.parse(stdout) as [string[], string]
+    assert.ok(thrown.length > 0 && thrown.every((text) => text === 'a listener'))
+    assert.equal(failure, 'none')
   })
 
   it('does not keep its member from closing', async (t) => {
