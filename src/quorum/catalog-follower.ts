@@ -9,6 +9,8 @@ import type { MemberContext } from './member-context.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 
 const REOPEN_MS = 200
+/** Each may wait for the disk. */
+const OPENED_AT_ONCE = 32
 
 /** Does on this member what the catalog says: opens a replica of every log, and deletes what was deleted. */
 export class CatalogFollower {
@@ -93,7 +95,11 @@ export class CatalogFollower {
   async #settle(): Promise<void> {
     if (this.#stop.signal.aborted) return
     const catalog = this.#catalog
-    for (const log of catalog.logs) if (!this.#logs.get(log.id)) await this.#add(log)
+    const missing = catalog.logs.filter(({ id }) => !this.#logs.get(id))
+    for (let i = 0; i < missing.length; i += OPENED_AT_ONCE) {
+      const some = missing.slice(i, i + OPENED_AT_ONCE)
+      await Promise.all(some.map((log) => this.#add(log)))
+    }
     for (const hosted of this.#logs.all) {
       if (catalog.isDeleted(hosted.id)) await this.#remove(hosted)
     }
