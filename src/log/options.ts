@@ -67,6 +67,8 @@ export interface LogOptions<T = Buffer, I = InputOf<T>> {
   readonly pollMs?: number | undefined
   /** The high-water mark is moved by the host of a replica, not by the sync. Damage does not refuse. */
   readonly replica?: boolean | undefined
+  /** Read through the last segment when opening, also if the last writer had closed the log: damage shows then. */
+  readonly recheck?: boolean | undefined
   readonly files?: Files | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
@@ -88,6 +90,7 @@ export interface LogSettings {
   readonly lock: FolderLock | undefined
   readonly pollMs: number
   readonly replica: boolean
+  readonly recheck: boolean
   readonly files: Files
   readonly clock: Clock
   readonly random: Random
@@ -109,6 +112,7 @@ const LOG_OPTION_NAMES = [
   'lock',
   'pollMs',
   'replica',
+  'recheck',
   'files',
   'clock',
   'random',
@@ -239,6 +243,7 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
     lock: options.lock,
     pollMs: checkInteger(options.pollMs ?? 5, 'pollMs', 1, 60_000),
     replica: boolean(options.replica ?? false, 'replica'),
+    recheck: boolean(options.recheck ?? false, 'recheck'),
     files: options.files ?? nodeFiles,
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,

@@ -67,7 +67,8 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   checkKindOfLog(folder, settings, meta)
   const active = chain.segments.at(-1)!
   const size = storeSize(settings, active)
-  const isClean = meta.clean !== undefined && size === meta.clean.endPosition
+  const isWhole = meta.clean !== undefined && size === meta.clean.endPosition
+  const isClean = isWhole && !settings.recheck
   let restored: Restored = { damage: [], recovered: NOTHING_RECOVERED }
   if (isClean) {
     active.endOffset = meta.clean!.endOffset

@@ -34,14 +34,20 @@ interface HardRecord {
  * many logs at once is few syncs. The last record of a log counts.
  */
 export class HardStates {
-  readonly #log: Log
+  #log: Log
+  readonly #folder: string
+  readonly #options: LogOptions
+  #hasFailed = false
+  #reviving: Promise<void> | undefined
   readonly #states = new Map<string, HardState>()
   #identity: Identity | undefined
   readonly #peers = new Map<number, string>()
   #sinceCompact = 0
 
-  private constructor(log: Log) {
+  private constructor(log: Log, folder: string, options: LogOptions) {
     this.#log = log
+    this.#folder = folder
+    this.#options = options
   }
 
   /**
@@ -49,12 +55,40 @@ export class HardStates {
    * record is none: without its vote a replica must not take part.
    */
   static async open(folder: string, options: LogOptions = {}): Promise<HardStates> {
-    const states = new HardStates(await Log.open(folder, options))
-    for await (const { offset, data } of states.#log.read({})) {
-      states.#take(parse(data.toString(), offset))
-      states.#sinceCompact++
+    const log = await Log.open(folder, options)
+    try {
+      const states = new HardStates(log, folder, options)
+      await states.#read()
+      return states
+    } catch (error) {
+      await log.close()
+      throw error
     }
-    return states
+  }
+
+  async #read(): Promise<void> {
+    for await (const { offset, data } of this.#log.read({})) {
+      this.#take(parse(data.toString(), offset))
+      this.#sinceCompact++
+    }
+  }
+
+  /** After a failure: opens the log again, and goes by what is on the disk. Rejects as `open` does. */
+  revive(): Promise<void> {
+    if (!this.#hasFailed) return Promise.resolve()
+    this.#reviving ??= this.#revive().finally(() => {
+      this.#reviving = undefined
+    })
+    return this.#reviving
+  }
+
+  async #revive(): Promise<void> {
+    // One that is poisoned says so once more.
+    await this.#log.close().catch(() => {})
+    this.#log = await Log.open(this.#folder, this.#options)
+    this.#states.clear()
+    await this.#read()
+    this.#hasFailed = false
   }
 
   /** Who the member is; undefined in a new folder. */
@@ -102,7 +136,12 @@ export class HardStates {
 
   async #save(record: HardRecord): Promise<void> {
     this.#take(record)
-    await this.#log.append(JSON.stringify(record))
+    try {
+      await this.#log.append(JSON.stringify(record))
+    } catch (error) {
+      this.#hasFailed = true
+      throw error
+    }
     if (++this.#sinceCompact >= RECORDS_MAX + this.#states.size) await this.#compact()
   }
 

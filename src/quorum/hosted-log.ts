@@ -190,12 +190,24 @@ export class HostedLog {
     await hardStates.remove(String(this.id))
   }
 
-  async #open(): Promise<void> {
+  /** Damage that a clean end has hidden is found by looking again, and got back from others then. */
+  async #open(recheck = false): Promise<void> {
+    try {
+      await this.#begin(recheck)
+    } catch (error) {
+      if (recheck || !isCorrupt(error)) throw error
+      await this.#begin(true)
+    }
+  }
+
+  async #begin(recheck: boolean): Promise<void> {
     const { files, clock, random, lock, hardStates, outbox, settings, catchUp } = this.#context
     const { segmentBytes } = this.definition
     // The quorum's own entries are let in, however small those of users must be.
     const maxEntryBytes = Math.max(this.definition.maxEntryBytes, OWN_ENTRY_BYTES)
-    const options = { replica: true, lock, files, clock, random, segmentBytes, maxEntryBytes }
+    const ports = { lock, files, clock, random }
+    const options = { replica: true, recheck, ...ports, segmentBytes, maxEntryBytes }
+    await hardStates.revive()
     const key = String(this.id)
     const isKnown = hardStates.get(key) !== undefined
     if (isKnown && !Log.isIn(this.#folder, files)) throw this.#halfLost('is not there any more')
@@ -285,7 +297,7 @@ export class HostedLog {
   async #reopen(): Promise<void> {
     if (this.#isClosed) return
     try {
-      await this.#open()
+      await this.#open(isCorrupt(this.#failure))
     } catch (error) {
       this.#failure = undefined
       this.#fail(error)
@@ -339,6 +351,10 @@ export class HostedLog {
   #closed(): TidemarkError {
     return new TidemarkError('CLOSED', `the log ${this.name} is closed on this member`)
   }
+}
+
+function isCorrupt(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'CORRUPT'
 }
 
 /** More than an own entry has. */

@@ -154,7 +154,7 @@ export function checkMemberOptions(options: MemberOptions): CheckedOptions {
     voters: [...peers.keys()].sort((a, b) => a - b),
     peers: new Map([...peers].filter(([peer]) => peer !== id)),
     secret: options.secret === undefined ? undefined : text(options.secret, 'secret'),
-    tls: options.tls,
+    tls: options.tls === undefined ? undefined : checkTls(options.tls),
     heartbeatMs,
     electionMs,
     settings: settingsOf(heartbeatMs, electionMs, timeoutMs),
@@ -170,16 +170,25 @@ export function checkMemberOptions(options: MemberOptions): CheckedOptions {
   }
 }
 
+function checkTls(tls: TlsOptions): TlsOptions {
+  checkNames(tls, ['cert', 'key', 'ca', 'names'], 'tls')
+  for (const name of ['cert', 'key', 'ca'] as const) {
+    const isGiven =
+      (typeof tls[name] === 'string' || Buffer.isBuffer(tls[name])) && tls[name].length > 0
+    if (!isGiven) throw invalid(`tls.${name} must be a string or a Buffer, in PEM`)
+  }
+  return tls
+}
+
 function peersOf(value: unknown, own: ReplicaId): Map<ReplicaId, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid('peers must be an object: all members by id, each "host:port"')
   }
   const peers = new Map<ReplicaId, string>()
   for (const [key, address] of Object.entries(value)) {
-    peers.set(
-      integer(Number(key), `an id in peers ("${key}")`, 1, ID_MAX),
-      text(address, `peers[${key}]`),
-    )
+    const id = integer(Number(key), `an id in peers ("${key}")`, 1, ID_MAX)
+    if (peers.has(id)) throw invalid(`peers has member ${id} twice`)
+    peers.set(id, text(address, `peers[${key}]`))
   }
   if (!peers.has(own)) throw invalid(`peers must have this member too: there is no ${own} in it`)
   return peers

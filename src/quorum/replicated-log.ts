@@ -222,7 +222,11 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
   }
 }
 
-function split({ acks = 'quorum', ...own }: ReplicatedAppendOptions) {
+function split(options: ReplicatedAppendOptions) {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid(`append options must be an object, not ${String(options)}`)
+  }
+  const { acks = 'quorum', ...own } = options
   if (acks !== 'quorum' && acks !== 'leader' && acks !== 'none') {
     throw invalid(`acks must be "quorum", "leader" or "none", not ${JSON.stringify(acks)}`)
   }

@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { nodeFiles } from '../../io/index.ts'
 import { quoted, UsageError } from '../arguments.ts'
 
 /** The folder that a demo works in, and how to get rid of it: one that the user has named is kept. */
@@ -11,7 +12,8 @@ export function workFolder(dir: string | undefined): { folder: string; remove: (
     return { folder, remove }
   }
   const folder = resolve(dir)
-  mkdirSync(folder, { recursive: true })
+  // Node's own way down a path never comes back from one below /proc.
+  nodeFiles.makeFolderSync(folder)
   if (readdirSync(folder).length > 0) {
     throw new UsageError(`--dir ${quoted(dir)} must be a new or an empty folder`)
   }

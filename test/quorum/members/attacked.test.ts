@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -75,6 +75,46 @@ describe('a folder that was lost', { concurrency: 2 }, () => {
     const peers = { ...alone.peers, 2: '127.0.0.1:9', 3: '127.0.0.1:10' }
     await assert.rejects(alone.startMember(1, { peers }), { code: 'INVALID_ARGUMENT' })
     await alone.startMember(1)
+  })
+})
+
+describe('damage', { concurrency: 2 }, () => {
+  it('at the end of a log that was closed is got back from others', async (t) => {
+    const trio = await trioOf(t)
+    const log = await trio.member(1).log('orders')
+    const offsets: number[] = []
+    for (let i = 0; i < 50; i++) offsets.push(await log.append(`order ${i}`.padEnd(200)))
+    const other = await trio.member(2).log('orders')
+    await other.barrier()
+    const folder = join(trio.dir, '2', 'logs', String(log.status().id))
+    await trio.stopMember(2)
+    const name = readdirSync(folder).find((file) => file.endsWith('.store'))!
+    const bytes = readFileSync(join(folder, name))
+    bytes[bytes.indexOf('order 45') + 3]! ^= 4
+    writeFileSync(join(folder, name), bytes)
+    const member = await trio.startMember(2)
+    const again = await member.log('orders')
+    await until(() => again.status().holes.length === 0 && again.leader !== undefined, 'healed')
+    await again.barrier()
+    for (const [i, offset] of offsets.entries()) {
+      assert.equal((await again.get(offset))?.data.toString().trim(), `order ${i}`)
+    }
+  })
+
+  it('of the votes is told as it is, and leaves the folder unlocked', async (t) => {
+    const trio = await trioOf(t)
+    await (await trio.member(1).log('orders')).append('x')
+    await trio.stopMember(2)
+    const folder = join(trio.dir, '2', 'votes')
+    const name = readdirSync(folder).find((file) => file.endsWith('.store'))!
+    const sound = readFileSync(join(folder, name))
+    const bytes = Buffer.from(sound)
+    bytes[bytes.indexOf('incarnation') + 3]! ^= 4
+    writeFileSync(join(folder, name), bytes)
+    await assert.rejects(trio.startMember(2), { code: 'CORRUPT' })
+    await assert.rejects(trio.startMember(2), { code: 'CORRUPT' }, 'not LOCKED')
+    writeFileSync(join(folder, name), sound)
+    await trio.startMember(2)
   })
 })
 
