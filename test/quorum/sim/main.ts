@@ -9,10 +9,11 @@ import { commandOf, runSeed, type SeedResult, shrink, traceSeed } from './run-se
 import { FAULTS, type Fault } from './settings.ts'
 import { Totals } from './totals.ts'
 
-const HELP = `npm run sim -- [--seed=N] [--seeds=N] [--seconds=N] [--without=kill,rot,...] [--trace] [--corpus] [--bugs]
+const HELP = `npm run sim -- [--seed=N] [--seeds=N] [--list=N,N] [--seconds=N] [--without=kill,rot,...] [--trace] [--corpus] [--bugs]
 
   --seed=N       the first seed; a random one by default
   --seeds=N      how many seeds, one after the other (200)
+  --list=N,N     these seeds instead
   --seconds=N    stop after so many seconds
   --without=...  leave kinds of faults out: ${FAULTS.join(', ')}
   --trace        print every step of the one seed
@@ -111,6 +112,7 @@ function options() {
       options: {
         seed: { type: 'string' },
         seeds: { type: 'string', default: '200' },
+        list: { type: 'string', default: '' },
         seconds: { type: 'string', default: '86400' },
         without: { type: 'string', default: '' },
         trace: { type: 'boolean', default: false },
@@ -144,9 +146,13 @@ async function main(): Promise<void> {
     process.stdout.write(`${(await traceSeed(seed, without)).join('\n')}\n`)
     return
   }
-  const fresh = Array.from({ length: count }, (_, i) => seed + i)
+  const fresh = values.list
+    ? values.list.split(',').map((text) => numberOf('list', text))
+    : Array.from({ length: count }, (_, i) => seed + i)
   const seeds = values.corpus ? [...CORPUS, ...fresh] : fresh
-  process.stdout.write(`simulated clusters: ${seeds.length} seeds at most, from ${seed}\n`)
+  process.stdout.write(
+    `simulated clusters: ${seeds.length} seeds at most, from ${seeds[0] ?? seed}\n`,
+  )
   const started = performance.now()
   const { totals, failed } = await runSeeds(seeds, without, seconds)
   process.stdout.write(`${totals.describe((performance.now() - started) / 1000)}\n`)
