@@ -7,7 +7,7 @@ Measures the log beside its peers and prints one table.
 
   --runs=N       measured runs of each row; 5 by default
   --quick        3 shorter runs
-  --full         the memory row appends and scans 10 GiB instead of 1
+  --full         the memory row appends and scans 10 GiB instead of 1; idle quorums have 1,000 logs instead of 100
   --only=A,B     only these rows, or those that begin so (core, map, quorum): ${ROW_NAMES.join(', ')}
   --dir=FOLDER   where the files go, a folder on the disk to measure; the system's folder for
                  temporary files by default
