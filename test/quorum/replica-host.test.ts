@@ -6,6 +6,7 @@ import { ForgetfulFiles, seededRandom } from 'tidemark/testing'
 import { type Envelope, type HardState, membersOf } from '#dist/quorum/core/index.js'
 import { ReplicaHost } from '#dist/quorum/replica-host.js'
 import { Ticker } from '#dist/quorum/ticker.js'
+import { encodeReceipt, TYPE_RECEIPT } from '#dist/quorum/wire/index.js'
 
 const SETTINGS = {
   id: 1,
@@ -68,6 +69,27 @@ describe('ReplicaHost', () => {
     now.host.receive(2, { kind: 'read-reply', term: 1, id: before.id, mark: 3 })
     now.host.receive(2, { kind: 'read-reply', term: 1, id: now.id, mark: 7 })
     assert.equal(await now.read, 7)
+  })
+
+  it('knows an append by its receipt until the batch is cut', async (t) => {
+    const { host, failures } = await live(t, [1, 2, 3], 1)
+    const receiptOf = (request: number) => ({ session: 7, request })
+    const send = (leader: number, term: number, request: number) => {
+      const data = encodeReceipt(receiptOf(request))
+      const payload = [{ type: TYPE_RECEIPT, timestamp: 0, count: 1, data }]
+      const batch = { term, start: 0, end: 1, bytes: data.length, kind: 'data', payload } as const
+      const prev = { term: 0, mark: 0 }
+      const place = { session: term, prev, commit: 0, low: 0 }
+      host.receive(leader, { kind: 'append', term, ...place, batches: [batch] })
+    }
+    send(2, 2, 10)
+    while (host.status.stable < 1) await settled()
+    assert.deepEqual(host.find(receiptOf(10)), { ...receiptOf(10), start: 0, end: 1 })
+    // Another leader has another batch there.
+    send(3, 3, 11)
+    assert.equal(host.find(receiptOf(10)), undefined)
+    assert.deepEqual(host.find(receiptOf(11)), { ...receiptOf(11), start: 0, end: 1 })
+    assert.deepEqual(failures, [])
   })
 
   for (const [what, voters, ids] of [

@@ -30,6 +30,12 @@ function isRestless({ members, appends, everyMs, network }: SimSettings): boolea
   return isPatient && isMoving && network.partitionsPerSecond > 0
 }
 
+/** Disks lose what was synced, of so few that each one counts. */
+function isRotting({ members, everyMs }: SimSettings): boolean {
+  const isDown = everyMs.power > 0 || everyMs.kill > 0
+  return members === 3 && isDown && everyMs.rot > 0 && everyMs.rot < 6_000
+}
+
 /** Members change often. */
 function isChanging({ members, everyMs }: SimSettings): boolean {
   return members > 1 && everyMs.members > 0 && everyMs.members < 3_000
@@ -57,7 +63,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     find: 'lostEnd: lost.length === 0 ? undefined : Math.max(...lost.map((range) => range.endOffset)),',
     replace: 'lostEnd: undefined,',
     seeds: 1500,
-    apt: ({ everyMs }) => everyMs.rot > 0,
+    apt: isRotting,
   },
   {
     name: 'voters change without a joint configuration',
