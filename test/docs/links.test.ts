@@ -69,7 +69,7 @@ describe('the links of the documentation', () => {
 
 describe('ARCHITECTURE.md', () => {
   const { text } = pageAt('ARCHITECTURE.md')
-  const named = new Set([...text.matchAll(/`([\w-]+\.ts)`/g)].map(([, name]) => name!))
+  const named = new Set([...text.matchAll(/`(?:[\w-]+\/)*([\w-]+\.ts)`/g)].map(([, name]) => name!))
   const filesOf = (layer: string) =>
     readdirSync(join(ROOT, 'src', layer), { recursive: true, encoding: 'utf8' })
       .map((name) => posix.basename(name.replaceAll('\\', '/')))
