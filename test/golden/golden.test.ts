@@ -65,6 +65,15 @@ async function expectContents(log: Log, expected: GoldenContents): Promise<void>
   assert.deepEqual(snapshots, expected.snapshots)
 }
 
+/** What a replica's own log shows: not what the quorum has put into it. */
+function shownOf<C extends { isReplica: boolean; entries: readonly { type: number }[] }>(
+  contents: C,
+): C {
+  if (!contents.isReplica) return contents
+  const entries = contents.entries.filter(({ type }) => type === 1 || type >= 128)
+  return { ...contents, entries }
+}
+
 for (const name of Object.keys(SPECIMENS) as (keyof typeof SPECIMENS)[]) {
   describe(`the golden log "${name}" of version 1`, () => {
     const { text, contents } = committed(name)
@@ -78,7 +87,7 @@ for (const name of Object.keys(SPECIMENS) as (keyof typeof SPECIMENS)[]) {
       assert.equal(dump(readFolder(files, FOLDER)), text, 'reading has changed something')
       const { isReplica: replica } = contents
       const writer = await open(files, { replica })
-      await expectContents(writer, contents)
+      await expectContents(writer, shownOf(contents))
       if (replica) assert.deepEqual(await readStored(writer), contents.entries)
       await writer.close()
     })
@@ -98,7 +107,7 @@ for (const name of Object.keys(SPECIMENS) as (keyof typeof SPECIMENS)[]) {
       const appended = { offset, ...fields, data: data.toString('base64') }
       const grown = { ...contents, highWaterMark: offset + 1, entries: [...entries, appended] }
       const again = await open(files, { replica })
-      await expectContents(again, grown)
+      await expectContents(again, shownOf(grown))
       await again.close()
       assert.equal((await verifyLog(FOLDER, { files })).sound, true)
     })
