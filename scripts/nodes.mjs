@@ -1,4 +1,4 @@
-// Runs the tests on other versions of Node: `npm run nodes -- 22 24 26`. Each is installed into a
+// Runs the tests on other versions of Node: `npm run nodes -- 22 24 26`, or some of them: `... 24 log/ quorum/`. Each is installed into a
 // temporary folder from the package registry; one that cannot be had is skipped, and the reason printed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const wanted = process.argv.slice(2)
+const wanted = process.argv.slice(2).filter((word) => /^\d/.test(word))
+const parts = process.argv.slice(2).filter((word) => !/^\d/.test(word))
 const versions = wanted.length > 0 ? wanted : ['22', '24', '26']
 let failed = 0
 
@@ -35,7 +36,7 @@ for (const version of versions) {
     }
     const name = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
     process.stdout.write(`node ${name}: running the tests\n`)
-    const { status } = spawnSync(node, ['scripts/test.mjs', '--test-reporter=dot'], {
+    const { status } = spawnSync(node, ['scripts/test.mjs', '--test-reporter=dot', ...parts], {
       cwd: root,
       stdio: 'inherit',
     })
