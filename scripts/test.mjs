@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-const flags = process.argv.slice(2).filter((word) => word.startsWith('-') && word !== '--all-damage')
+const flags = process.argv
+  .slice(2)
+  .filter((word) => word.startsWith('-') && word !== '--all-damage')
 if (process.argv.includes('--all-damage')) process.env.TIDEMARK_DAMAGE = 'all'
 const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
