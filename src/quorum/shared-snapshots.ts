@@ -54,6 +54,10 @@ export class SharedSnapshots implements Snapshots {
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   ): Promise<void> {
     this.#checkOpen()
+    // What was acknowledged may still have to come here.
+    if (offset > this.#hosted.log.highWaterMark) {
+      await this.#whenReached(await this.#hosted.readIndex())
+    }
     if (Number.isSafeInteger(offset) && offset > this.#hosted.log.highWaterMark) {
       throw new TidemarkError(
         'INVALID_ARGUMENT',
