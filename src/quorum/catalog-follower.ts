@@ -120,7 +120,12 @@ export class CatalogFollower {
   }
 
   async #remove(hosted: HostedLog): Promise<void> {
-    await hosted.delete()
+    try {
+      await hosted.delete()
+    } catch (error) {
+      // What is left goes with the next start.
+      this.#context.tell('failed', { log: hosted.name, error, retryMs: undefined })
+    }
     this.#logs.remove(hosted)
     this.#context.tell('deleted', { log: hosted.name })
   }

@@ -281,9 +281,9 @@ export class HostedLog {
   #fail(error: unknown): void {
     if (this.#failure !== undefined || this.#isClosed) return
     this.#failure = error
-    // What cannot be does not become possible by another try.
     const livedMs = this.#context.clock.monotonic() - this.#openedAt
     if (livedMs > REOPEN_MS_MAX) this.#reopenMs = REOPEN_MS
+    // What cannot be does not become possible by another try.
     const retryMs = error instanceof InvariantError ? undefined : this.#reopenMs
     this.#context.tell('failed', { log: this.name, error, retryMs })
     this.#changing = this.#end()
