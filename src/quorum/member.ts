@@ -26,10 +26,12 @@ import { Outbox } from './outbox.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 import { Requests, type Send } from './requests.ts'
 import { Ticker } from './ticker.ts'
-import { Transport } from './transport/index.ts'
+import { Refusal, Transport } from './transport/index.ts'
 import { decodeMessages, FRAME_MESSAGES, type Frame } from './wire/index.ts'
 
 const MIB = 1024 * 1024
+/** Not known. */
+const NO_FOUNDERS = new Uint8Array(8)
 /** A process may be held up for a while without being gone. */
 const SILENCE_MS_MIN = 2_000
 /** What may wait for one peer. */
@@ -271,6 +273,7 @@ export class Member {
       id,
       cluster,
       incarnation: Buffer.from(this.#identity.incarnation, 'hex'),
+      founders: NO_FOUNDERS,
       listen: this.#options.listen,
       peers,
       secret,
@@ -283,6 +286,10 @@ export class Member {
       isSame: (peer) => {
         const known = this.#hardStates.peer(peer.id)
         return known === undefined || known === textOf(peer.incarnation)
+      },
+      checkMember: (peer) => {
+        if (peers.has(peer)) return undefined
+        return new Refusal('member', `member ${peer} is none that member ${id} knows`)
       },
       onUp: (peer) => this.#met(peer.id, textOf(peer.incarnation)),
       onDown: (peer, why) => {

@@ -1,6 +1,7 @@
 import { invariant } from '../../base/index.ts'
 import { encodeFrame, type Frame } from '../wire/index.ts'
 import {
+  ANYONE,
   checkProof,
   decodeHello,
   encodeHello,
@@ -8,6 +9,7 @@ import {
   KIND_HELLO,
   KIND_PROOF,
   KIND_WELCOME,
+  OPERATOR,
   proofOf,
   ROLE_ACCEPTOR,
   ROLE_DIALER,
@@ -19,24 +21,28 @@ import { Refusal } from './refusal.ts'
 // The acceptor is up when it has seen the proof, the dialer when it is welcome: neither believes before.
 
 export interface HandshakeOptions {
+  /** This member, or {@link OPERATOR}. */
   readonly id: number
   readonly cluster: string
   readonly incarnation: Uint8Array
   readonly secret: string
   readonly nonce: Uint8Array
-  /** The member that is dialed; undefined on the side that accepts. */
+  readonly founders: Uint8Array
+  /** The member that is dialed, or {@link ANYONE}; undefined on the side that accepts. */
   readonly expected?: number
-  /** Whether a member may dial this one. */
-  readonly isDialer: (id: number) => boolean
+  /** Throws a refusal if this is none that dials this member. */
+  readonly checkDialer: (id: number) => void
   /** Throws a refusal if the certificate of the connection is not that of the member. */
   readonly checkCertificate: (id: number) => void
-  /** Whether the member, which has proven who it is, is the one that was met under its number before. */
-  readonly isSame: (peer: PeerIdentity) => boolean
+  /** Throws a refusal if the other side, which has proven who it is, is not welcome. */
+  readonly checkPeer: (peer: PeerIdentity) => void
 }
 
 export interface PeerIdentity {
   readonly id: number
   readonly incarnation: Uint8Array
+  /** Of the cluster that it belongs to, 8 bytes; all zero: it does not know yet. */
+  readonly founders: Uint8Array
 }
 
 export interface HandshakeStep {
@@ -77,20 +83,31 @@ export class Handshake {
   #takeHello(head: Buffer): HandshakeStep {
     const isDialing = this.#role === ROLE_DIALER
     const theirs = decodeHello(head, isDialing ? ROLE_ACCEPTOR : ROLE_DIALER)
-    const { id, cluster, expected, isDialer, checkCertificate } = this.#options
+    const { id, cluster, founders, expected, checkDialer, checkCertificate } = this.#options
     if (theirs.cluster !== cluster) {
       const names = `${JSON.stringify(theirs.cluster)}, not ${JSON.stringify(cluster)}`
       throw new Refusal('cluster', `the cluster ${names}`)
     }
-    if (theirs.to !== id) {
+    if (
+      isKnown(founders) &&
+      isKnown(theirs.founders) &&
+      Buffer.compare(theirs.founders, founders) !== 0
+    ) {
+      const text = `the clusters ${JSON.stringify(cluster)} here and there were made with other members`
+      throw new Refusal('cluster', text)
+    }
+    const isAnyoneMeant = !isDialing && theirs.from === OPERATOR && theirs.to === ANYONE
+    if (theirs.to !== id && !isAnyoneMeant) {
       throw new Refusal('member', `member ${theirs.to} was looked for, where member ${id} is`)
     }
-    if (isDialing && theirs.from !== expected) {
+    const isExpected = expected === ANYONE ? theirs.from !== OPERATOR : theirs.from === expected
+    if (isDialing && !isExpected) {
       throw new Refusal('member', `member ${theirs.from} is where member ${expected} should be`)
     }
-    if (!isDialing && !isDialer(theirs.from)) {
-      throw new Refusal('member', `member ${theirs.from} is none that dials member ${id}`)
+    if (theirs.from === OPERATOR && (isKnown(theirs.incarnation) || isKnown(theirs.founders))) {
+      throw new Refusal('garbage', 'an operator that says what only members say')
     }
+    if (!isDialing) checkDialer(theirs.from)
     checkCertificate(theirs.from)
     this.#theirs = theirs
     this.#due = KIND_PROOF
@@ -102,33 +119,24 @@ export class Handshake {
   #takeProof(head: Buffer): HandshakeStep {
     if (this.#role === ROLE_DIALER) {
       checkProof(head, this.#proof(ROLE_ACCEPTOR))
-      this.#checkSame()
+      this.#options.checkPeer(this.#peer())
       this.#due = KIND_WELCOME
       return { send: encodeFrame(KIND_PROOF, this.#proof(ROLE_DIALER), []) }
     }
     checkProof(head, this.#proof(ROLE_DIALER))
-    this.#checkSame()
+    this.#options.checkPeer(this.#peer())
     return { send: encodeFrame(KIND_WELCOME, new Uint8Array(0), []), peer: this.#peer() }
   }
 
-  /** A folder that was wiped has forgotten what it has promised: it must not speak for the member that it was. */
-  #checkSame(): void {
-    const peer = this.#peer()
-    if (this.#options.isSame(peer)) return
-    throw new Refusal(
-      'member',
-      `member ${peer.id} has lost its folder: it is not the one that was known`,
-    )
-  }
-
   #hello(to: number): Hello {
-    const { id, cluster, incarnation, nonce } = this.#options
-    return { role: this.#role, from: id, to, incarnation, nonce, cluster }
+    const { id, cluster, incarnation, nonce, founders } = this.#options
+    return { role: this.#role, from: id, to, incarnation, nonce, founders, cluster }
   }
 
   #proof(of: Role): Buffer {
     const theirs = this.#peer()
-    const ours = this.#hello(theirs.from)
+    // As it was said: an operator that looks for anyone still does not name who it has found.
+    const ours = this.#hello(this.#options.expected ?? theirs.from)
     const isDialing = this.#role === ROLE_DIALER
     const [dialer, acceptor] = isDialing ? [ours, theirs] : [theirs, ours]
     return proofOf(of, this.#options.secret, dialer, acceptor)
@@ -138,4 +146,8 @@ export class Handshake {
     invariant(this.#theirs, 'a proof comes after a hello')
     return { ...this.#theirs, id: this.#theirs.from }
   }
+}
+
+function isKnown(bytes: Uint8Array): boolean {
+  return bytes.some((byte) => byte !== 0)
 }

@@ -14,7 +14,13 @@ export const KIND_ALIVE = 5
 const PROTOCOL = 1
 export const INCARNATION_BYTES = 16
 export const NONCE_BYTES = 16
+export const FOUNDERS_BYTES = 8
 export const CLUSTER_BYTES_MAX = 255
+
+/** Speaks as no member does: for a command line. */
+export const OPERATOR = 0
+/** An operator takes any member that it finds. */
+export const ANYONE = 0
 
 const CLUSTER_LENGTH_AT = 1
 const PROTOCOL_AT = 2
@@ -22,7 +28,8 @@ const FROM_AT = 4
 const TO_AT = 8
 const INCARNATION_AT = 12
 const NONCE_AT = 28
-const CLUSTER_AT = 44
+const FOUNDERS_AT = 44
+const CLUSTER_AT = 52
 
 export const ROLE_DIALER = 1
 export const ROLE_ACCEPTOR = 2
@@ -30,12 +37,14 @@ export type Role = typeof ROLE_DIALER | typeof ROLE_ACCEPTOR
 
 export interface Hello {
   readonly role: Role
-  /** The member that speaks, and the one that it believes to speak to. */
+  /** The member that speaks, or {@link OPERATOR}, and the one that it believes to speak to, or {@link ANYONE}. */
   readonly from: number
   readonly to: number
   readonly incarnation: Uint8Array
   /** Random, so that a proof is of use for this connection only. */
   readonly nonce: Uint8Array
+  /** A fingerprint of the members that the cluster was made with; all zero: not known. */
+  readonly founders: Uint8Array
   readonly cluster: string
 }
 
@@ -49,6 +58,7 @@ export function encodeHello(hello: Hello): Buffer {
   setU32(b, TO_AT, hello.to)
   b.set(hello.incarnation, INCARNATION_AT)
   b.set(hello.nonce, NONCE_AT)
+  b.set(hello.founders, FOUNDERS_AT)
   b.set(cluster, CLUSTER_AT)
   return b
 }
@@ -69,7 +79,8 @@ export function decodeHello(b: Buffer, role: Role): Hello {
     from: getU32(b, FROM_AT),
     to: getU32(b, TO_AT),
     incarnation: Buffer.from(b.subarray(INCARNATION_AT, NONCE_AT)),
-    nonce: Buffer.from(b.subarray(NONCE_AT, CLUSTER_AT)),
+    nonce: Buffer.from(b.subarray(NONCE_AT, FOUNDERS_AT)),
+    founders: Buffer.from(b.subarray(FOUNDERS_AT, CLUSTER_AT)),
     cluster: b.toString('utf8', CLUSTER_AT),
   }
 }

@@ -2,6 +2,6 @@
 
 export type { PeerIdentity } from './handshake.ts'
 export type { TlsOptions, TransportOptions } from './options.ts'
-export type { RefusalReason } from './refusal.ts'
+export { Refusal, type RefusalReason } from './refusal.ts'
 export type { RefusedEvent } from './refused-events.ts'
 export { Transport } from './transport.ts'

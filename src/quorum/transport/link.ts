@@ -1,5 +1,12 @@
 import type { Cancel, Clock, Connection } from '../../io/index.ts'
-import { encodeFrame, FRAME_LIMITS, type Frame, FrameReader, WireError } from '../wire/index.ts'
+import {
+  encodeFrame,
+  FRAME_LIMITS,
+  type Frame,
+  type FrameLimits,
+  FrameReader,
+  WireError,
+} from '../wire/index.ts'
 import { KIND_ALIVE, KIND_REFUSAL } from './hello.ts'
 import { decodeRefusal, encodeRefusal, Refusal, type RefusalReason } from './refusal.ts'
 
@@ -91,8 +98,8 @@ export class Link {
   }
 
   /** The other side is who it says: it may say more, and must not be silent from now on. */
-  prove(): void {
-    this.#reader.limits = FRAME_LIMITS
+  prove(limits: FrameLimits = FRAME_LIMITS): void {
+    this.#reader.limits = limits
     this.#cancel()
     this.#heardAt = this.#options.clock.monotonic()
     this.#watch()

@@ -8,13 +8,17 @@ import {
 } from '../../io/index.ts'
 import type { Frame } from '../wire/index.ts'
 import type { PeerIdentity } from './handshake.ts'
-import { CLUSTER_BYTES_MAX, INCARNATION_BYTES } from './hello.ts'
+import { CLUSTER_BYTES_MAX, FOUNDERS_BYTES, INCARNATION_BYTES } from './hello.ts'
+import type { Refusal } from './refusal.ts'
 import type { RefusedEvent } from './refused-events.ts'
 
 const ID_MAX = 2 ** 32 - 1
 
 export interface TlsOptions extends TlsCredentials {
-  /** By member, what its certificate must be valid for; where it is not said, the host of its address. */
+  /**
+   * By member, what its certificate must be valid for; where it is not said, the host of its address. Of a member
+   * whose address is not known either, any name will do: only the authority is checked.
+   */
   readonly names?: Readonly<Record<number, string>>
 }
 
@@ -27,7 +31,12 @@ export interface TransportOptions {
   readonly incarnation: Uint8Array
   /** `host:port`; port 0 is any that is free. */
   readonly listen: string
-  /** The other members, and where they listen. */
+  /**
+   * A fingerprint of the members that the cluster was made with, 8 bytes. All zero: this member joins a cluster that
+   * exists, and does not know it yet.
+   */
+  readonly founders: Uint8Array
+  /** The other members at first, and where they listen. */
   readonly peers: ReadonlyMap<number, string>
   /** Both sides prove that they know it; it is never sent. Bytes on the wire are hidden by TLS only. */
   readonly secret?: string | undefined
@@ -43,6 +52,10 @@ export interface TransportOptions {
   readonly onFrame: (from: number, frame: Frame) => void
   /** Whether a member, which has proven who it is, is the one that was met under its number before; always by default. */
   readonly isSame?: ((peer: PeerIdentity) => boolean) | undefined
+  /** Why a member, which has proven who it is, is not welcome. All are by default, also those that nobody has named. */
+  readonly checkMember?: ((id: number) => Refusal | undefined) | undefined
+  /** Of an operator, by the number that it was given here. May throw, as `onFrame`. Operators are refused without it. */
+  readonly onOperatorFrame?: ((id: number, frame: Frame) => void) | undefined
   /** The peer can be sent to. A connection that replaces another comes after the other's `onDown`. */
   readonly onUp: (peer: PeerIdentity) => void
   readonly onDown: (id: number, why: string) => void
@@ -64,12 +77,21 @@ export function checkOptions(options: TransportOptions): void {
   check(incarnation.length === INCARNATION_BYTES, `an incarnation of ${incarnation.length} bytes`)
   check(silenceMs >= 1, `silenceMs is not 1 or more: ${silenceMs}`)
   check(waitingBytesMax >= 0, `waitingBytesMax is not 0 or more: ${waitingBytesMax}`)
-  for (const [peer, address] of peers) {
-    check(isId(peer), `the id of a peer is not 1 to ${ID_MAX}: ${peer}`)
-    check(peer !== id, `peers has member ${id} itself`)
-    const { port } = parseAddress(address, `the address of member ${peer}`)
-    check(port > 0, `the address of member ${peer} has no port: ${JSON.stringify(address)}`)
-  }
+  checkFounders(options.founders)
+  for (const [peer, address] of peers) checkPeer(id, peer, address)
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function checkPeer(id: number, peer: number, address: string): void {
+  check(isId(peer), `the id of a peer is not 1 to ${ID_MAX}: ${peer}`)
+  check(peer !== id, `peers has member ${id} itself`)
+  const { port } = parseAddress(address, `the address of member ${peer}`)
+  check(port > 0, `the address of member ${peer} has no port: ${JSON.stringify(address)}`)
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function checkFounders(founders: Uint8Array): void {
+  check(founders.length === FOUNDERS_BYTES, `founders of ${founders.length} bytes`)
 }
 
 function isId(id: number): boolean {

@@ -12,6 +12,7 @@ export class Redial {
   readonly #dial: () => void
   #failures = 0
   #cancel: Cancel | undefined
+  #isStopped = false
 
   constructor(clock: Clock, random: Random, dial: () => void) {
     this.#clock = clock
@@ -24,6 +25,7 @@ export class Redial {
   }
 
   failed(wasRefused: boolean): void {
+    if (this.#isStopped) return
     const most = Math.min(MOST_MS, FIRST_MS * 2 ** this.#failures)
     this.#failures++
     if (wasRefused) this.#failures = Math.max(this.#failures, REFUSAL_FAILURES)
@@ -31,7 +33,9 @@ export class Redial {
     this.#cancel = this.#clock.after(delay, this.#dial)
   }
 
+  /** For good. */
   stop(): void {
+    this.#isStopped = true
     this.#cancel?.()
   }
 }

@@ -1,5 +1,6 @@
 // Why one side will have nothing to do with the other, and how it says so.
 
+/** The place of a reason is its number on the wire. */
 const REASONS = [
   'garbage',
   'version',
@@ -10,6 +11,8 @@ const REASONS = [
   'secret',
   'certificate',
   'silent',
+  'removed',
+  'busy',
 ] as const
 
 export type RefusalReason = (typeof REASONS)[number]

@@ -8,21 +8,29 @@ import {
 } from '../../io/index.ts'
 import { encodeFrame, FRAME_HEADER_BYTES } from '../wire/index.ts'
 import { Handshake, type PeerIdentity } from './handshake.ts'
-import { NONCE_BYTES } from './hello.ts'
+import { NONCE_BYTES, OPERATOR } from './hello.ts'
 import { Link, type LinkEnd } from './link.ts'
-import { checkOptions, type TransportOptions } from './options.ts'
+import { Operators } from './operators.ts'
+import { checkFounders, checkOptions, checkPeer, type TransportOptions } from './options.ts'
 import { Redial } from './redial.ts'
 import { Refusal } from './refusal.ts'
 import { RefusedEvents } from './refused-events.ts'
 
 /** Connections that came in and have proven nothing yet; the oldest makes room. */
 const STRANGERS_MAX = 64
+/** Peers that have come by themselves; without a secret anybody could fill the memory with them. */
+const UNNAMED_MAX = 64
+/** What an operator may ask for is small. */
+const OPERATOR_LIMITS = { head: 2 ** 20 + 64, data: 0 }
 
 interface Peer {
   readonly id: number
-  readonly address: string
+  /** Undefined: it came by itself, and is forgotten when its connection ends. */
+  address: string | undefined
   /** The connection that is up. */
   link: Link | undefined
+  /** The last that was dialed, up or not. */
+  dialed: Link | undefined
   /** Of a peer with a lower id: of each two members the higher dials. */
   redial: Redial | undefined
   /** It was up, and nobody has been told since that its process is gone. */
@@ -38,7 +46,9 @@ export class Transport {
   /** All that are not gone, the ended ones too. */
   readonly #links = new Set<Link>()
   readonly #strangers = new Set<Link>()
+  readonly #operators = new Operators()
   readonly #probes = new Set<Connection>()
+  #founders: Uint8Array
   #listener: Listener | undefined
   #isClosed = false
   #onAllGone: (() => void) | undefined
@@ -56,12 +66,8 @@ export class Transport {
     this.#options = options
     this.#network = options.network ?? nodeNetwork
     this.#refused = new RefusedEvents(options.clock, options.onRefused)
-    for (const [id, address] of options.peers) {
-      const peer: Peer = { id, address, link: undefined, redial: undefined, wasUp: false }
-      const { clock, random } = options
-      if (id < options.id) peer.redial = new Redial(clock, random, () => this.#dial(peer))
-      this.#peers.set(id, peer)
-    }
+    this.#founders = options.founders
+    for (const [id, address] of options.peers) this.#addPeer(id, address)
   }
 
   /** Where it listens, with the port that it really has. */
@@ -71,7 +77,39 @@ export class Transport {
   }
 
   /**
-   * False: not connected, or too much waits, unless the peer must have it. Sent in order; the frames of one turn leave
+   * From now on there is this peer, and it listens there. A connection that it has stays; the next is made to the new
+   * address. Throws INVALID_ARGUMENT.
+   */
+  setPeer(id: number, address: string): void {
+    checkPeer(this.#options.id, id, address)
+    if (this.#isClosed) return
+    const known = this.#peers.get(id)
+    if (known) {
+      known.address = address
+      return
+    }
+    const peer = this.#addPeer(id, address)
+    if (peer.redial) this.#dial(peer)
+  }
+
+  /** Forgets a peer, and cuts its connection. It may come again unless `checkMember` refuses it. */
+  dropPeer(id: number): void {
+    const peer = this.#peers.get(id)
+    if (!peer) return
+    this.#peers.delete(id)
+    peer.redial?.stop()
+    peer.dialed?.cut('it is no member any more')
+    peer.link?.cut('it is no member any more')
+  }
+
+  /** What is said in connections that are made from now on. Throws INVALID_ARGUMENT. */
+  setFounders(founders: Uint8Array): void {
+    checkFounders(founders)
+    this.#founders = founders
+  }
+
+  /**
+   * To a peer, or to an operator by the number that it was given. False: not connected, or too much waits, unless the peer must have it. Sent in order; the frames of one turn leave
    * in one write.
    */
   send(
@@ -81,7 +119,7 @@ export class Transport {
     data: readonly Uint8Array[],
     isOwed = false,
   ): boolean {
-    const link = this.#peers.get(to)?.link
+    const link = this.#peers.get(to)?.link ?? this.#operators.get(to)
     if (!link) return false
     const waiting = link.waitingBytes
     if (waiting > 0 && !isOwed) {
@@ -132,9 +170,29 @@ export class Transport {
     }
   }
 
+  #addPeer(id: number, address: string | undefined): Peer {
+    const peer: Peer = {
+      id,
+      address,
+      link: undefined,
+      dialed: undefined,
+      redial: undefined,
+      wasUp: false,
+    }
+    const { clock, random } = this.#options
+    if (id < this.#options.id) peer.redial = new Redial(clock, random, () => this.#dial(peer))
+    this.#peers.set(id, peer)
+    return peer
+  }
+
   #dial(peer: Peer): void {
     const { tls } = this.#options
-    const connection = this.#network.connect(peer.address, { tls, serverName: this.#nameOf(peer) })
+    invariant(peer.address !== undefined, 'who is dialed was named with its address')
+    const serverName = this.#nameOf(peer.id)
+    const connection = this.#network.connect(peer.address, {
+      tls,
+      ...(serverName && { serverName }),
+    })
     this.#begin(connection, peer)
   }
 
@@ -145,26 +203,32 @@ export class Transport {
 
   /** `dialed`: the peer that is looked for; undefined of a connection that came in. */
   #begin(connection: Connection, dialed: Peer | undefined): void {
-    const { clock, silenceMs, onFrame } = this.#options
+    const { clock, silenceMs, onFrame, onOperatorFrame } = this.#options
     const handshake = this.#handshake(dialed, (name) => link.isFor(name))
     let peer: Peer | undefined
+    let operator: number | undefined
     const link: Link = new Link({
       connection,
       clock,
       silenceMs,
       ...(dialed && { onOpen: () => link.write(handshake.begin()) }),
       onFrame: (frame) => {
-        if (peer) {
-          onFrame(peer.id, frame)
-          return
-        }
+        if (peer) return onFrame(peer.id, frame)
+        if (operator !== undefined) return onOperatorFrame?.(operator, frame)
         const step = handshake.take(frame)
         link.write(step.send)
         if (!step.peer) return
-        peer = this.#proven(link, step.peer)
-        this.#options.onUp({ id: peer.id, incarnation: step.peer.incarnation })
+        const { id, incarnation, founders } = step.peer
+        if (id === OPERATOR) operator = this.#operatorProven(link)
+        else {
+          peer = this.#proven(link, id)
+          this.#options.onUp({ id, incarnation, founders })
+        }
       },
-      onEnd: (end) => this.#ended(link, end, dialed, peer),
+      onEnd: (end) => {
+        if (operator !== undefined) this.#operators.remove(operator)
+        this.#ended(link, end, dialed, peer)
+      },
       onGone: () => {
         this.#links.delete(link)
         this.#strangers.delete(link)
@@ -172,7 +236,8 @@ export class Transport {
       },
     })
     this.#links.add(link)
-    if (!dialed) this.#makeRoom(link)
+    if (dialed) dialed.dialed = link
+    else this.#makeRoom(link)
   }
 
   #makeRoom(stranger: Link): void {
@@ -185,6 +250,7 @@ export class Transport {
 
   #handshake(dialed: Peer | undefined, isFor: (name: string) => boolean): Handshake {
     const { id, cluster, incarnation, secret = '', tls, random } = this.#options
+    const founders = this.#founders
     const nonce = new Uint8Array(NONCE_BYTES)
     for (let at = 0; at < NONCE_BYTES; at += 4) setU32(nonce, at, random.uint32())
     return new Handshake({
@@ -193,29 +259,66 @@ export class Transport {
       incarnation,
       secret,
       nonce,
+      founders,
       ...(dialed && { expected: dialed.id }),
-      isDialer: (other) => other > id && this.#peers.has(other),
-      isSame: (peer) => this.#options.isSame?.(peer) ?? true,
+      checkDialer: (other) => this.#checkDialer(other),
+      checkPeer: (peer) => this.#checkPeer(peer),
       checkCertificate: (other) => {
-        const name = this.#nameOf(this.#peers.get(other)!)
-        if (!tls || isFor(name)) return
+        const name = this.#nameOf(other)
+        // Of whom no name is known, and of operators, it is enough that the authority is ours, which TLS has seen to.
+        if (!tls || name === undefined || isFor(name)) return
         throw new Refusal('certificate', `member ${other} has no certificate for ${name}`)
       },
     })
   }
 
-  /** What the certificate of a peer must be valid for. */
-  #nameOf({ id, address }: Peer): string {
-    return this.#options.tls?.names?.[id] ?? parseAddress(address, 'a peer').host
+  #checkDialer(other: number): void {
+    const { id, onOperatorFrame } = this.#options
+    if (other === OPERATOR ? onOperatorFrame : other > id) return
+    const who = other === OPERATOR ? 'an operator' : `member ${other}`
+    throw new Refusal('member', `${who} is none that dials member ${id}`)
   }
 
-  #proven(link: Link, { id }: PeerIdentity): Peer {
-    const peer = this.#peers.get(id)
-    invariant(peer, 'only a known peer is proven')
+  /** Of who has proven to know the secret. */
+  #checkPeer(peer: PeerIdentity): void {
+    const { id } = peer
+    if (id === OPERATOR) {
+      if (this.#operators.isFull) throw new Refusal('busy', 'too many operators are connected')
+      return
+    }
+    const { isSame, checkMember } = this.#options
+    // A folder that was wiped has forgotten what it has promised: it must not speak for the member that it was.
+    if (isSame && !isSame(peer)) {
+      const text = `member ${id} has lost its folder: it is not the one that was known`
+      throw new Refusal('member', text)
+    }
+    const refusal = checkMember?.(id)
+    if (refusal) throw refusal
+    if (this.#peers.has(id)) return
+    const unnamed = [...this.#peers.values()].filter(({ address }) => address === undefined)
+    if (unnamed.length < UNNAMED_MAX) return
+    throw new Refusal('busy', 'too many members are connected that nobody has named')
+  }
+
+  /** What the certificate of a member must be valid for; undefined if that is not known. */
+  #nameOf(id: number): string | undefined {
+    const address = this.#peers.get(id)?.address
+    const host = address === undefined ? undefined : parseAddress(address, 'a peer').host
+    return this.#options.tls?.names?.[id] ?? host
+  }
+
+  #operatorProven(link: Link): number {
+    this.#strangers.delete(link)
+    link.prove(OPERATOR_LIMITS)
+    return this.#operators.add(link)
+  }
+
+  #proven(link: Link, id: number): Peer {
     this.#strangers.delete(link)
     // It has lost the old one, or it would not have made another.
-    peer.link?.cut('replaced by another connection')
+    this.#peers.get(id)?.link?.cut('replaced by another connection')
     link.prove()
+    const peer = this.#peers.get(id) ?? this.#addPeer(id, undefined)
     peer.link = link
     peer.wasUp = true
     peer.redial?.succeeded()
@@ -231,17 +334,19 @@ export class Transport {
       const id = peer && { id: peer.id }
       this.#refused.add({ address: link.remote, ...refusal, ...id })
     }
-    if (dialed) dialed.redial?.failed(refusal !== undefined)
+    dialed?.redial?.failed(refusal !== undefined)
     if (proven?.link === link) {
       proven.link = undefined
+      if (proven.address === undefined) this.#peers.delete(proven.id)
       this.#options.onDown(proven.id, why)
       if (!dialed && end.isLost) this.#probe(proven)
     } else if (dialed && errnoOf(error) === 'ECONNREFUSED') this.#unreachable(dialed)
   }
 
   /** TLS has no words of ours: that it failed is seen by how the connection ended before a word was heard. */
-  #tlsRefusal(link: Link, { error, why }: LinkEnd, dialed: Peer | undefined): LinkEnd['refusal'] {
-    if (!this.#options.tls || !dialed || link.hasHeard) return undefined
+  #tlsRefusal(link: Link, end: LinkEnd, dialed: Peer | undefined): LinkEnd['refusal'] {
+    const { error, why, isLost } = end
+    if (!this.#options.tls || !dialed || !isLost || link.hasHeard) return undefined
     if (link.isOpen) {
       const text = `${why}, without a word: so does who does not accept a certificate`
       return { reason: 'certificate', text, byPeer: true }
@@ -254,7 +359,7 @@ export class Transport {
 
   /** Who does not dial would not see that nobody listens there any more. */
   #probe(peer: Peer): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || peer.address === undefined) return
     const probe = this.#network.connect(peer.address, {})
     this.#probes.add(probe)
     const cancel = this.#options.clock.after(this.#options.silenceMs, () => probe.destroy())
@@ -271,7 +376,8 @@ export class Transport {
   }
 
   #unreachable(peer: Peer): void {
-    if (this.#isClosed || !peer.wasUp || peer.link) return
+    const isPeer = this.#peers.get(peer.id) === peer
+    if (this.#isClosed || !isPeer || !peer.wasUp || peer.link) return
     peer.wasUp = false
     this.#options.onUnreachable(peer.id)
   }

@@ -6,13 +6,13 @@ import { decodeRefusal, encodeRefusal, Refusal } from '#dist/quorum/transport/re
 import { type Frame, FrameReader } from '#dist/quorum/wire/index.js'
 
 /** Heads of hello, hello, proof, proof, welcome, as docs/format.md has them. */
-const DIALER = `${'12'.repeat(16)}${'22'.repeat(16)}`
-const ACCEPTOR = `${'11'.repeat(16)}${'21'.repeat(16)}`
+const DIALER = `${'12'.repeat(16)}${'22'.repeat(16)}${'30'.repeat(8)}`
+const ACCEPTOR = `${'11'.repeat(16)}${'21'.repeat(16)}${'30'.repeat(8)}`
 const GOLDEN = [
   `1 010401000200000001000000${DIALER}73686f70`,
   `1 020401000100000002000000${ACCEPTOR}73686f70`,
-  '2 7c9468ae9e6fdb761b9e0311ba0dbdac62b6194770f58569d7ccdb92cada480b',
-  '2 1747bddcdd4a077e67e4d48621085e61795382df3c4b2d57df3e5b5558ebdb1a',
+  '2 787b60249db489a3dccea531b6449b73556ce0582e2ac5735a6e907fe742a0d7',
+  '2 5852ba55f7687cc8f54c115abc82a23d81bbef69f5a8a2e3d0305206bfec5881',
   '3 ',
 ]
 
@@ -24,8 +24,11 @@ function side(id: number, expected?: number): Handshake {
     nonce: Buffer.alloc(16, 0x20 + id),
     secret: 'only we know',
     ...(expected && { expected }),
-    isDialer: (other) => other === 2,
-    isSame: () => true,
+    founders: Buffer.alloc(8, 0x30),
+    checkDialer: (other) => {
+      if (other !== 2) throw new Refusal('member', 'another member')
+    },
+    checkPeer() {},
     checkCertificate() {},
   })
 }

@@ -34,6 +34,7 @@ export async function startMember(
     id,
     cluster: 'test',
     incarnation: Buffer.alloc(16, id),
+    founders: Buffer.alloc(8),
     listen: '127.0.0.1:0',
     peers: new Map(Object.entries(peers).map(([peer, address]) => [Number(peer), address])),
     clock: nodeClock,
