@@ -32,6 +32,8 @@ export interface PipelineParts {
   readonly committed: () => number
   /** A batch is committed that ends at this point. */
   readonly onCommitted?: (point: Point) => void
+  /** Calls `tell` when what is below the mark can be read where it was appended: at once, if this is left out. */
+  readonly whenHere?: (mark: number, tell: () => void) => void
   /** Asks a leader, this member itself perhaps; groups get there in the order of the calls, or not at all. */
   readonly send: (to: ReplicaId, group: AppendGroup) => Promise<AppendOutcome>
 }
@@ -269,9 +271,13 @@ export class AppendPipeline {
     this.#pauseMs = PAUSE_MS
     this.#hint = NOBODY
     this.#committed = Math.max(this.#committed, group.acks === 'quorum' ? start : 0)
-    for (const { first, last, resolve } of group.waiters) {
-      resolve({ first: start + first, last: start + last })
+    const tell = () => {
+      for (const { first, last, resolve } of group.waiters) {
+        resolve({ first: start + first, last: start + last })
+      }
     }
+    if (group.acks === 'quorum' && this.#parts.whenHere) this.#parts.whenHere(mark - 1, tell)
+    else tell()
     this.#pump()
   }
 

@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 import type { TidemarkError } from '../base/index.ts'
 import { deleteLog } from '../log/index.ts'
-import { Catalog, type CatalogLog, definitionOf } from './catalog.ts'
+import { Catalog } from './catalog.ts'
+import { type CatalogLog, type CatalogState, hostsOf } from './catalog-state.ts'
+import { membersOf, NO_MEMBERS, type ReplicaId } from './core/index.ts'
 import { HostedLog } from './hosted-log.ts'
 import type { HostedLogs } from './hosted-logs.ts'
 import { localFirst } from './local-first.ts'
-import type { MemberContext } from './member-context.ts'
+import type { LogDefinition, MemberContext } from './member-context.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 
 const REOPEN_MS = 200
@@ -18,6 +20,9 @@ export class CatalogFollower {
   readonly #logs: HostedLogs
   readonly #log: ReplicatedLog<Buffer, Uint8Array | string>
   readonly #stop = new AbortController()
+  readonly #onState: (state: Readonly<CatalogState>) => void
+  /** What was deleted here, and is not known to be by the cluster. */
+  readonly #removed = new Set<number>()
   #catalog: Catalog
   #turn: Promise<void> = Promise.resolve()
   #following: Promise<void> = Promise.resolve()
@@ -27,24 +32,29 @@ export class CatalogFollower {
     logs: HostedLogs,
     log: ReplicatedLog<Buffer, Uint8Array | string>,
     catalog: Catalog,
+    onState: (state: Readonly<CatalogState>) => void,
   ) {
+    this.#onState = onState
     this.#context = context
     this.#logs = logs
     this.#log = log
     this.#catalog = catalog
   }
 
-  /** Opens what the catalog lists as far as it has come here, and follows it from then on. */
+  /**
+   * Opens what the catalog lists as far as it has come here, and follows it from then on. `onState` is called with
+   * what it says whenever that may have changed.
+   */
   static async open(
     context: MemberContext,
     logs: HostedLogs,
     hosted: HostedLog,
+    onState: (state: Readonly<CatalogState>) => void,
   ): Promise<CatalogFollower> {
     const log = new ReplicatedLog<Buffer, Uint8Array | string>(context, hosted, undefined)
     const catalog = await Catalog.open(localFirst(log))
-    const follower = new CatalogFollower(context, logs, log, catalog)
+    const follower = new CatalogFollower(context, logs, log, catalog, onState)
     await follower.settle()
-    await follower.#removeLeftOver()
     follower.#following = follower.#follow()
     return follower
   }
@@ -94,24 +104,32 @@ export class CatalogFollower {
 
   async #settle(): Promise<void> {
     if (this.#stop.signal.aborted) return
+    const { id } = this.#context
     const catalog = this.#catalog
-    const missing = catalog.logs.filter(({ id }) => !this.#logs.get(id))
+    this.#onState(catalog.state)
+    const isMissing = (log: CatalogLog) =>
+      hostsOf(log.placement).includes(id) && !this.#logs.get(log.id)
+    const missing = catalog.logs.filter(isMissing)
     for (let i = 0; i < missing.length; i += OPENED_AT_ONCE) {
       const some = missing.slice(i, i + OPENED_AT_ONCE)
       await Promise.all(some.map((log) => this.#add(log)))
     }
-    for (const hosted of this.#logs.all) {
-      if (catalog.isDeleted(hosted.id)) await this.#remove(hosted)
-    }
+    for (const log of catalog.toDelete(id)) if (!this.#isUsed(log)) await this.#remove(log)
+  }
+
+  /** A log that programs use here, and that has gone to other members, is kept to be read from. */
+  #isUsed(id: number): boolean {
+    const isThere = this.#catalog.logs.some((log) => log.id === id)
+    return isThere && (this.#logs.get(id)?.users.size ?? 0) > 0
   }
 
   async #add(log: CatalogLog): Promise<void> {
-    if (!log.voters.includes(this.#context.id)) return
     try {
-      this.#logs.add(await HostedLog.open(this.#context, definitionOf(log)))
+      const definition = definitionOf(log, this.#context.id)
+      this.#logs.add(await HostedLog.open(this.#context, definition))
       this.#context.tell('created', { log: log.name })
     } catch (error) {
-      // It keeps the others from nothing. It is tried again with the next change of the catalog.
+      // It keeps the others from nothing. It is tried again after a while.
       if (!this.#logs.failures.has(log.id)) {
         this.#context.tell('failed', { log: log.name, error, retryMs: undefined })
       }
@@ -119,30 +137,59 @@ export class CatalogFollower {
     }
   }
 
-  async #remove(hosted: HostedLog): Promise<void> {
+  /** Removes what a command says may go: not what is merely unknown. */
+  async #remove(id: number): Promise<void> {
+    if (this.#removed.has(id)) return
+    const hosted = this.#logs.get(id)
+    const name = hosted?.name ?? String(id)
     try {
-      await hosted.delete()
+      if (hosted) await hosted.delete()
+      else await this.#removeLeftOver(id)
+      this.#removed.add(id)
     } catch (error) {
-      // What is left goes with the next start.
-      this.#context.tell('failed', { log: hosted.name, error, retryMs: undefined })
+      // It is tried again, at the latest after the next start.
+      this.#context.tell('failed', { log: name, error, retryMs: undefined })
     }
+    this.#logs.failures.delete(id)
+    if (!hosted) return
     this.#logs.remove(hosted)
-    this.#context.tell('deleted', { log: hosted.name })
+    this.#context.tell('deleted', { log: name })
   }
 
-  /** What was deleted while this member was away, and is still on its disk. */
-  async #removeLeftOver(): Promise<void> {
+  /** What was to go while this member was away, and is still on its disk; or was half deleted. */
+  async #removeLeftOver(id: number): Promise<void> {
     const { dir, files, lock, hardStates } = this.#context
-    const folder = join(dir, 'logs')
-    for (const name of files.existsSync(folder) ? files.listSync(folder) : []) {
-      const id = Number(name)
-      // Only what a command has deleted: not what is merely unknown.
-      if (!Number.isSafeInteger(id) || !this.#catalog.isDeleted(id) || this.#logs.get(id)) continue
-      // One that was half deleted is deleted to the end.
-      await deleteLog(join(folder, name), { files, lock }).catch((error: TidemarkError) => {
+    await deleteLog(join(dir, 'logs', String(id)), { files, lock }).catch(
+      (error: TidemarkError) => {
         if (error.code !== 'NOT_FOUND') throw error
-      })
-      await hardStates.remove(name)
-    }
+      },
+    )
+    await hardStates.remove(String(id))
   }
+
+  /** Tells the cluster what is deleted here and what is kept, and tries again what failed. */
+  async catchUp(): Promise<void> {
+    const { id: member } = this.#context
+    const due = this.#catalog.toDelete(member)
+    if (due.length === 0 && this.#logs.failures.size === 0) return
+    const logs = due.filter((id) => this.#removed.has(id))
+    if (logs.length > 0) {
+      await this.#catalog.execute({ kind: 'gone', member, logs })
+      for (const id of logs) this.#removed.delete(id)
+    }
+    for (const id of due.filter((each) => this.#isUsed(each))) {
+      const isKept = await this.#catalog.execute({ kind: 'follow', id, member, keeps: true })
+      if (!isKept) this.#logs.get(id)?.users.clear()
+    }
+    await this.settle()
+  }
+}
+
+/** What a member hosts of a log of the catalog. */
+export function definitionOf(log: CatalogLog, member: ReplicaId): LogDefinition {
+  const { id, name, segmentBytes, maxEntryBytes, retention, voters, strangers, placement } = log
+  const isFounder = voters.includes(member) && !strangers.includes(member)
+  const members = isFounder ? membersOf(voters) : NO_MEMBERS
+  const first = placement.preferred
+  return { id, name, members, first, segmentBytes, maxEntryBytes, retention }
 }

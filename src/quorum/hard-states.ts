@@ -11,7 +11,7 @@ export interface Identity {
   readonly id: number
   /** 16 bytes, in hexadecimal digits. */
   readonly incarnation: string
-  /** The members that the cluster was made with, in order. */
+  /** The members that the cluster was made with, in order; nobody, of a member that came later. */
   readonly voters: readonly number[]
 }
 
@@ -21,12 +21,13 @@ interface KnownPeer {
   readonly incarnation: string
 }
 
-/** One of four: the state of a log, that there is none any more, who the member is, or who another is. */
+/** One of five: the state of a log, that there is none any more, who the member is, who another is, or which cluster it is. */
 interface HardRecord {
   readonly log?: string
   readonly hard?: HardState | null
   readonly member?: Identity
   readonly peer?: KnownPeer
+  readonly founders?: string
 }
 
 /**
@@ -42,6 +43,7 @@ export class HardStates {
   readonly #states = new Map<string, HardState>()
   #identity: Identity | undefined
   readonly #peers = new Map<number, string>()
+  #founders: string | undefined
   #sinceCompact = 0
 
   private constructor(log: Log, folder: string, options: LogOptions) {
@@ -102,6 +104,16 @@ export class HardStates {
     await this.#save({ member })
   }
 
+  /** The mark of the cluster that a member has joined: 16 hexadecimal digits. */
+  get founders(): string | undefined {
+    return this.#founders
+  }
+
+  /** Remembers which cluster this is. Resolves when it is on the disk. */
+  async join(founders: string): Promise<void> {
+    await this.#save({ founders })
+  }
+
   get(log: string): HardState | undefined {
     return this.#states.get(log)
   }
@@ -126,8 +138,9 @@ export class HardStates {
     await this.#save({ peer: { id, incarnation } })
   }
 
-  #take({ log, hard, member, peer }: HardRecord): void {
+  #take({ log, hard, member, peer, founders }: HardRecord): void {
     if (member) this.#identity = member
+    if (founders !== undefined) this.#founders = founders
     if (peer) this.#peers.set(peer.id, peer.incarnation)
     if (log === undefined) return
     if (hard) this.#states.set(log, hard)
@@ -149,6 +162,7 @@ export class HardStates {
     this.#sinceCompact = this.#states.size
     const records: HardRecord[] = [...this.#states].map(([log, hard]) => ({ log, hard }))
     if (this.#identity) records.push({ member: this.#identity })
+    if (this.#founders !== undefined) records.push({ founders: this.#founders })
     for (const [id, incarnation] of this.#peers) records.push({ peer: { id, incarnation } })
     const { first } = await this.#log.appendBatch(records.map((record) => JSON.stringify(record)))
     await this.#log.trim(first)
@@ -165,6 +179,7 @@ function parse(text: string, offset: number): HardRecord {
     if (typeof record.log === 'string' && record.hard === null) return record
     if (typeof record.log === 'string' && isHardState(record.hard!)) return record
     if (record.peer && isPeer(record.peer)) return record
+    if (record.founders !== undefined && isFounders(record.founders)) return record
     if (record.log === undefined && isIdentity(record.member!)) return record
   } catch {
     // Said below.
@@ -180,6 +195,10 @@ function isIdentity({ cluster, id, incarnation, voters }: Identity): boolean {
 
 function isPeer({ id, incarnation }: KnownPeer): boolean {
   return isNumber(id) && typeof incarnation === 'string' && /^[0-9a-f]{32}$/.test(incarnation)
+}
+
+function isFounders(founders: unknown): boolean {
+  return typeof founders === 'string' && /^[0-9a-f]{16}$/.test(founders)
 }
 
 function isHardState({ term, vote, promised, configurations }: HardState): boolean {

@@ -4,6 +4,7 @@ import type { Cancel } from '../io/index.ts'
 import { deleteLog, Log } from '../log/index.ts'
 import { AppendIntake } from './append-intake.ts'
 import { AppendPipeline } from './append-pipeline.ts'
+import { Arrivals } from './arrivals.ts'
 import {
   type HardState,
   type Message,
@@ -44,9 +45,12 @@ interface Life {
 export class HostedLog {
   readonly definition: LogDefinition
   readonly pipeline: AppendPipeline
+  /** Those who use it: while there are any, the replica is kept. */
+  readonly users = new Set<object>()
   readonly #context: MemberContext
   readonly #folder: string
   readonly #awaited: MarksAwaited
+  readonly #arrivals: Arrivals
   #life: Life | undefined
   /** The log of the last life: its marks hold, whatever has become of it. */
   #log!: Log
@@ -66,6 +70,7 @@ export class HostedLog {
     this.definition = definition
     this.#folder = join(context.dir, 'logs', String(definition.id))
     this.#awaited = new MarksAwaited(context.clock)
+    this.#arrivals = new Arrivals(context.clock, () => this.#log.highWaterMark)
     const { clock, random, settings } = context
     this.pipeline = new AppendPipeline(
       {
@@ -75,6 +80,10 @@ export class HostedLog {
         leader: () => this.leader,
         committed: () => this.#log.highWaterMark,
         onCommitted: (point) => this.#committed(point),
+        whenHere: (mark, tell) => {
+          if (this.#life) this.#arrivals.wait(mark, tell)
+          else tell()
+        },
         send: (to, group) => this.#send(to, group),
       },
       settings.pipeline,
@@ -172,6 +181,7 @@ export class HostedLog {
     this.#cancelReopen?.()
     this.#cancelRetention?.()
     this.pipeline.close()
+    this.#arrivals.release()
     this.#awaited.fail(this.#closed())
   }
 
@@ -209,7 +219,9 @@ export class HostedLog {
     const options = { replica: true, recheck, ...ports, segmentBytes, maxEntryBytes }
     await hardStates.revive()
     const key = String(this.id)
-    const isKnown = hardStates.get(key) !== undefined
+    await this.#beginWithNothing(key)
+    const hard = hardStates.get(key)
+    const isKnown = hard !== undefined && !isUnstarted(hard)
     if (isKnown && !Log.isIn(this.#folder, files)) throw this.#halfLost('is not there any more')
     const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
     try {
@@ -220,7 +232,7 @@ export class HostedLog {
         { ...settings.host, id: this.#context.id },
         {
           log,
-          hard: hardStates.get(key) ?? this.#firstState(),
+          hard: hard ?? this.#firstState(),
           saveHard: (hard) => hardStates.save(key, hard),
           send: (envelope) => outbox.put(this.id, envelope),
           clock,
@@ -246,10 +258,10 @@ export class HostedLog {
    * follows from its number, so that the logs are led by all of them in turn.
    */
   #standFirst(tries: number): void {
-    const { members, id } = this.definition
-    const first = members.voters[id % members.voters.length]
+    const { members, first } = this.definition
     const host = this.#life?.host
-    if (first !== this.#context.id || tries === 0 || !host) return
+    const isFirst = first === this.#context.id && members.voters.includes(first)
+    if (!isFirst || tries === 0 || !host) return
     if (this.#isClosed || host.term > 0 || host.leader !== NOBODY) return
     host.step({ kind: 'campaign' })
     this.#context.clock.after(this.#context.ticker.tickMs, () => this.#standFirst(tries - 1))
@@ -260,6 +272,19 @@ export class HostedLog {
     return new TidemarkError('CORRUPT', `the log ${this.name} in ${this.#folder} ${what}`)
   }
 
+  /**
+   * A replica that came later says first, on the disk, that it has voted for nobody: until it has, a folder that is
+   * there is left over from another, which is gone.
+   */
+  async #beginWithNothing(key: string): Promise<void> {
+    const { hardStates, lock, files } = this.#context
+    const hard = hardStates.get(key)
+    const isNew = hard === undefined && this.definition.members.voters.length === 0
+    if (isNew) await hardStates.save(key, this.#firstState())
+    else if (!hard || !isUnstarted(hard)) return
+    if (Log.isIn(this.#folder, files)) await deleteLog(this.#folder, { lock, files })
+  }
+
   #firstState(): HardState {
     const { members } = this.definition
     const configurations = [{ point: { term: 0, mark: 0 }, members }]
@@ -268,6 +293,7 @@ export class HostedLog {
 
   #stepped(): void {
     this.#awaited.check()
+    this.#arrivals.check()
     const host = this.#life?.host
     if (!host || (host.leader === this.#leader && host.term === this.#term)) return
     this.#term = host.term
@@ -307,6 +333,7 @@ export class HostedLog {
   async #end(): Promise<void> {
     const life = this.#life
     this.#life = undefined
+    this.#arrivals.release()
     if (!life) return
     await life.host.stop()
     // A log that was poisoned says so once more.
@@ -351,6 +378,11 @@ export class HostedLog {
   #closed(): TidemarkError {
     return new TidemarkError('CLOSED', `the log ${this.name} is closed on this member`)
   }
+}
+
+/** True of a replica that began with nothing, and has heard of no leader since. */
+function isUnstarted({ term, configurations }: HardState): boolean {
+  return term === 0 && configurations.every(({ members }) => members.voters.length === 0)
 }
 
 function isCorrupt(error: unknown): boolean {

@@ -1,15 +1,17 @@
 /// <reference types="node" preserve="true" />
 // The public face of the quorum: its core, and what drives one replica of one log by it.
 
+export type { CatalogMember, MemberState } from './catalog-state.ts'
 export * from './core/index.ts'
 export { HardStates } from './hard-states.ts'
 export type { FollowerStatus, LogStatus } from './log-status.ts'
-export { Member, type MemberStatus, type PeerStatus } from './member.ts'
+export { type LogPlacement, Member, type MemberStatus, type PeerStatus } from './member.ts'
 export type {
   FailedEvent,
   LeaderEvent,
   LogEvent,
   MemberEvents,
+  MembersEvent,
   PeerEvent,
 } from './member-events.ts'
 export type { MemberOptions, ReplicatedLogOptions } from './member-options.ts'

@@ -16,8 +16,10 @@ export interface LogDefinition {
   /** Never used for another log. */
   readonly id: number
   readonly name: string
-  /** Who had a replica of it at first. */
+  /** Who had a replica of it at first; nobody, for a replica that came later and learns from others. */
   readonly members: Members
+  /** Who leads it first. */
+  readonly first: ReplicaId
   readonly segmentBytes: number
   readonly maxEntryBytes: number
   readonly retention: Retention | undefined
@@ -48,6 +50,10 @@ export interface MemberContext {
   readonly settings: MemberSettings
   /** Which logs there are, as far as is known here. */
   readonly catalog: () => Catalog
+  /** The members that this one was made with, itself included. */
+  readonly founders: readonly { readonly id: ReplicaId; readonly address: string }[]
+  /** Of the folder of a member, if it was ever met. */
+  readonly incarnationOf: (id: ReplicaId) => string | undefined
   /** Members that there is a connection to. */
   readonly connected: () => readonly ReplicaId[]
   readonly tell: <K extends keyof MemberEvents>(kind: K, event: MemberEvents[K]) => void

@@ -1,3 +1,4 @@
+import type { CatalogMember } from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
 import type { RefusedEvent } from './transport/index.ts'
 
@@ -23,9 +24,14 @@ export interface FailedEvent {
   readonly retryMs: number | undefined
 }
 
-/** A log was created or deleted, by a command of the cluster. */
+/** A replica of a log was made or deleted on this member, by a command of the cluster. */
 export interface LogEvent {
   readonly log: string
+}
+
+/** Who belongs to the cluster, or where somebody is, has changed. */
+export interface MembersEvent {
+  readonly members: readonly CatalogMember[]
 }
 
 /** What a member tells, by name. */
@@ -38,4 +44,5 @@ export interface MemberEvents {
   readonly failed: FailedEvent
   readonly created: LogEvent
   readonly deleted: LogEvent
+  readonly members: MembersEvent
 }

@@ -5,10 +5,11 @@ import {
   nodeClock,
   nodeFiles,
   nodeRandom,
+  parseAddress,
   type Random,
 } from '../io/index.ts'
 import type { Codec, Retention } from '../log/index.ts'
-import type { LogDesign } from './catalog.ts'
+import type { LogDesign } from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
 import type { MemberSettings } from './member-context.ts'
 import type { TlsOptions } from './transport/index.ts'
@@ -22,8 +23,14 @@ export interface MemberOptions {
   readonly dir: string
   /** Where to listen, `host:port`; port 0: any, see `Member.address`. */
   readonly listen: string
-  /** All members by id, this one included: `host:port`, resolved anew with each connection. */
+  /**
+   * Members by id, this one included: `host:port`, resolved anew with each connection. On the first start these are the
+   * cluster's members, the same on each of them; afterwards they say where members are, and the cluster knows who is
+   * one.
+   */
   readonly peers: Readonly<Record<number, string>>
+  /** The first start only: the cluster exists, and this member is, or will be, added to it by `addMember`. */
+  readonly join?: boolean | undefined
   /** Both sides of a connection prove that they know it; it is never sent. */
   readonly secret?: string | undefined
   /** Mutual TLS. */
@@ -48,6 +55,11 @@ export interface ReplicatedLogOptions<T = Buffer, I = T> {
   /** As in `LogOptions`; of the first who opens the log. */
   readonly segmentBytes?: number | undefined
   readonly maxEntryBytes?: number | undefined
+  /**
+   * On how many members it is kept, as far as there are as many: 1 to 7, 3 by default. An odd number is best: a
+   * majority of 4 is no less than one of 5. Of the first who opens the log.
+   */
+  readonly replicas?: number | undefined
 }
 
 const MEMBER_OPTIONS = [
@@ -56,6 +68,7 @@ const MEMBER_OPTIONS = [
   'dir',
   'listen',
   'peers',
+  'join',
   'secret',
   'tls',
   'heartbeatMs',
@@ -66,11 +79,12 @@ const MEMBER_OPTIONS = [
   'clock',
   'random',
 ]
-const LOG_OPTIONS = ['codec', 'retention', 'segmentBytes', 'maxEntryBytes']
+const LOG_OPTIONS = ['codec', 'retention', 'segmentBytes', 'maxEntryBytes', 'replicas']
 
 const MIB = 1024 * 1024
 const ID_MAX = 2 ** 32 - 1
 const MS_MAX = 3_600_000
+const REPLICAS_MAX = 7
 /** In a frame with others, an entry must have room. */
 const ENTRY_BYTES_MAX = 32 * MIB
 const SEGMENT_BYTES_MIN = 64 * 1024
@@ -113,9 +127,12 @@ export interface CheckedOptions {
   readonly cluster: string
   readonly dir: string
   readonly listen: string
-  /** In order of their ids. */
+  /** Who founds the cluster, in order of their ids; nobody, if it exists. */
   readonly voters: readonly ReplicaId[]
+  /** The others. */
   readonly peers: ReadonlyMap<ReplicaId, string>
+  /** Where the others find this member. */
+  readonly ownAddress: string
   readonly secret: string | undefined
   readonly tls: TlsOptions | undefined
   readonly heartbeatMs: number
@@ -151,7 +168,8 @@ export function checkMemberOptions(options: MemberOptions): CheckedOptions {
     cluster,
     dir: text(options.dir, 'dir'),
     listen: text(options.listen, 'listen'),
-    voters: [...peers.keys()].sort((a, b) => a - b),
+    voters: isJoining(options) ? [] : [...peers.keys()].sort((a, b) => a - b),
+    ownAddress: peers.get(id)!,
     peers: new Map([...peers].filter(([peer]) => peer !== id)),
     secret: options.secret === undefined ? undefined : text(options.secret, 'secret'),
     tls: options.tls === undefined ? undefined : checkTls(options.tls),
@@ -168,6 +186,18 @@ export function checkMemberOptions(options: MemberOptions): CheckedOptions {
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,
   }
+}
+
+/** Throws INVALID_ARGUMENT unless this could be a member and where it is. */
+export function checkMember(id: unknown, address: unknown): void {
+  integer(id, 'the id of a member', 1, ID_MAX)
+  const { port } = parseAddress(text(address, 'the address of a member'), 'the address of a member')
+  if (port === 0) throw invalid(`the address of a member has no port: ${JSON.stringify(address)}`)
+}
+
+function isJoining({ join = false }: MemberOptions): boolean {
+  if (typeof join === 'boolean') return join
+  throw invalid(`join must be true or false, not ${String(join)}`)
 }
 
 function checkTls(tls: TlsOptions): TlsOptions {
@@ -237,7 +267,7 @@ export function checkCursorOptions(name: unknown, options: object): void {
 /** What a log is made with, if it is made. Throws INVALID_ARGUMENT. */
 export function checkLogOptions(options: ReplicatedLogOptions<never, never>): LogDesign {
   checkNames(options, LOG_OPTIONS, 'a log')
-  const { codec, retention } = options
+  const { codec, retention, replicas } = options
   if (codec && (typeof codec.encode !== 'function' || typeof codec.decode !== 'function')) {
     throw invalid('codec must be an object with the methods encode and decode')
   }
@@ -246,6 +276,7 @@ export function checkLogOptions(options: ReplicatedLogOptions<never, never>): Lo
   return {
     segmentBytes: integer(segmentBytes, 'segmentBytes', SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
     maxEntryBytes: integer(maxEntryBytes, 'maxEntryBytes', 1, ENTRY_BYTES_MAX),
+    ...(replicas !== undefined && { replicas: integer(replicas, 'replicas', 1, REPLICAS_MAX) }),
     ...(retention && { retention: checkRetention(retention) }),
   }
 }
@@ -270,7 +301,7 @@ export function checkSameDesign(
   options: ReplicatedLogOptions<never, never>,
 ): void {
   const checked = checkLogOptions(options)
-  for (const key of ['segmentBytes', 'maxEntryBytes', 'retention'] as const) {
+  for (const key of ['segmentBytes', 'maxEntryBytes', 'retention', 'replicas'] as const) {
     const asked = options[key] === undefined ? undefined : checked[key]
     if (asked === undefined || JSON.stringify(asked) === JSON.stringify(design[key])) continue
     throw invalid(

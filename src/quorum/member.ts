@@ -3,13 +3,17 @@ import { join } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { bytes, FolderLock, type InputOf } from '../log/index.ts'
 import { answerRequests } from './answers.ts'
-import { CATALOG_ID, CATALOG_NAME, type CatalogLog } from './catalog.ts'
+import { CATALOG_ID, CATALOG_NAME } from './catalog.ts'
 import { CatalogFollower } from './catalog-follower.ts'
+import { type CatalogLog, type CatalogMember, type CatalogState, hostsOf } from './catalog-state.ts'
 import { CatchUp } from './catch-up.ts'
-import { membersOf, type ReplicaId } from './core/index.ts'
+import { membersOf, NO_MEMBERS, NOBODY, type ReplicaId } from './core/index.ts'
 import { HardStates, type Identity } from './hard-states.ts'
 import { HostedLog } from './hosted-log.ts'
 import { HostedLogs } from './hosted-logs.ts'
+import { founders, foundersOf, identify } from './identity.ts'
+import { Keeper } from './keeper.ts'
+import { KnownPeers } from './known-peers.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import type { MemberEvents } from './member-events.ts'
@@ -17,6 +21,7 @@ import {
   type CheckedOptions,
   checkLogName,
   checkLogOptions,
+  checkMember,
   checkMemberOptions,
   checkSameDesign,
   type MemberOptions,
@@ -26,12 +31,10 @@ import { Outbox } from './outbox.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 import { Requests, type Send } from './requests.ts'
 import { Ticker } from './ticker.ts'
-import { Refusal, Transport } from './transport/index.ts'
+import { type PeerIdentity, Refusal, Transport } from './transport/index.ts'
 import { decodeMessages, FRAME_MESSAGES, type Frame } from './wire/index.ts'
 
 const MIB = 1024 * 1024
-/** Not known. */
-const NO_FOUNDERS = new Uint8Array(8)
 /** A process may be held up for a while without being gone. */
 const SILENCE_MS_MIN = 2_000
 /** What may wait for one peer. */
@@ -39,11 +42,25 @@ const WAITING_BYTES_MAX = 64 * MIB
 /** Of the catalog: its commands are small. */
 const CATALOG_SEGMENT_BYTES = MIB
 const CATALOG_ENTRY_BYTES = MIB
+const ASK_AGAIN_MS = 100
 
 export interface PeerStatus {
   readonly id: ReplicaId
   readonly address: string
   readonly isConnected: boolean
+}
+
+/** Where a log is, or is to be. */
+export interface LogPlacement {
+  readonly name: string
+  /** Members that vote on it. */
+  readonly replicas: readonly ReplicaId[]
+  /** Members that read it, and do not vote. */
+  readonly learners: readonly ReplicaId[]
+  /** Members that have it still, and are about to be without it. */
+  readonly leaving: readonly ReplicaId[]
+  /** Who is to lead it. */
+  readonly preferred: ReplicaId
 }
 
 /** What a member is like, as far as it knows itself. */
@@ -54,7 +71,11 @@ export interface MemberStatus {
   /** Drawn when its folder was made: 32 hexadecimal digits. */
   readonly incarnation: string
   readonly peers: readonly PeerStatus[]
-  /** The catalog first, then the logs that it lists. */
+  /** Who belongs to the cluster. */
+  readonly members: readonly CatalogMember[]
+  /** All logs of the cluster. */
+  readonly placements: readonly LogPlacement[]
+  /** Those that this member has: the catalog first. */
   readonly logs: readonly LogStatus[]
 }
 
@@ -75,6 +96,8 @@ export class Member {
   readonly #context: MemberContext
   #transport: Transport | undefined
   #follower: CatalogFollower | undefined
+  #keeper: Keeper | undefined
+  readonly #peers: KnownPeers
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -87,6 +110,7 @@ export class Member {
     this.#identity = identity
     this.#lock = lock
     this.#hardStates = hardStates
+    this.#peers = new KnownPeers(options.id, options.peers)
     const { id, dir, files, clock, random, settings, heartbeatMs } = options
     const send: Send = (to, kind, head, data, isOwed) =>
       this.#transport?.send(to, kind, head, data, isOwed) ?? false
@@ -105,6 +129,10 @@ export class Member {
       catchUp: new CatchUp(clock, options.catchUpBytesPerSecond),
       settings,
       catalog: () => this.#follower!.catalog(),
+      founders: founders(options),
+      incarnationOf: (member) => {
+        return member === id ? identity.incarnation : hardStates.peer(member)
+      },
       connected: () => [...options.peers.keys()].filter((peer) => this.#isConnected(peer)),
       // In a turn of its own: whatever a listener does or throws, it is not in the middle of anything.
       tell: (kind, event) => queueMicrotask(() => this.#events.emit(kind, event)),
@@ -168,10 +196,12 @@ export class Member {
     const design = checkLogOptions(options as ReplicatedLogOptions<never, never>)
     this.#checkOpen()
     const { catalog, settle } = this.#follower!
+    if (!catalog().named(name)) await this.#begin()
     const known: CatalogLog =
-      catalog().logs.find((log) => log.name === name) ??
-      (await catalog().create(name, this.#options.voters, design))
+      catalog().named(name) ??
+      (await catalog().create(name, this.#identity.voters, design, this.id))
     checkSameDesign(name, known, options as ReplicatedLogOptions<never, never>)
+    if (!hostsOf(known.placement).includes(this.id)) await this.#followLog(known)
     await settle()
     this.#checkOpen()
     const hosted = this.#logs.get(known.id)
@@ -187,6 +217,28 @@ export class Member {
     return new ReplicatedLog(this.#context, hosted, own as never) as never
   }
 
+  /** Before anything is said of members, it must be said who they were at first. */
+  async #begin(): Promise<void> {
+    const { catalog } = this.#follower!
+    if (catalog().members.length > 0) return
+    await catalog().execute({ kind: 'begin', members: this.#context.founders })
+  }
+
+  /** A member without a replica of a log gets one that learns, and does not vote. */
+  async #followLog({ id, name }: CatalogLog): Promise<void> {
+    const { clock, settings } = this.#context
+    const end = clock.monotonic() + settings.timeoutMs
+    const command = { kind: 'follow', id, member: this.id } as const
+    while (!(await this.#follower!.catalog().execute(command))) {
+      if (!this.#follower!.catalog().named(name)) return
+      if (clock.monotonic() > end) {
+        throw new TidemarkError('UNAVAILABLE', `member ${this.id} cannot have a replica of ${name}`)
+      }
+      await new Promise<void>((resolve) => clock.after(ASK_AGAIN_MS, resolve, true))
+      this.#checkOpen()
+    }
+  }
+
   /** Names of the logs that there are, as far as is known here. */
   logs(): string[] {
     this.#checkOpen()
@@ -198,27 +250,53 @@ export class Member {
     this.#checkOpen()
     const { catalog, settle } = this.#follower!
     await catalog().latest()
-    const known = catalog().logs.find((log) => log.name === name)
-    if (!known) throw new TidemarkError('NOT_FOUND', `there is no log ${JSON.stringify(name)}`)
-    await catalog().delete(known.id)
+    const { id } = this.#named(name)
+    await catalog().execute({ kind: 'delete', id })
     await settle()
   }
 
   /**
-   * Has another member lead a log, if this one does. It may take some time, or fail if the other is behind; `status`
-   * says. Rejects with NOT_FOUND or INVALID_ARGUMENT.
+   * Has a member lead a log, from now on whenever nothing speaks against it. Resolves when that is decided; `status`
+   * says when it is so. `$catalog` is the log of the catalog itself. Rejects with NOT_FOUND, INVALID_ARGUMENT if the
+   * member has no vote on the log, UNAVAILABLE, UNCERTAIN or CLOSED.
    */
   async transfer(name: string, to: ReplicaId): Promise<void> {
     this.#checkOpen()
-    const hosted = this.#logs.byName(name)
-    if (!hosted) throw new TidemarkError('NOT_FOUND', `there is no log ${JSON.stringify(name)}`)
-    if (!hosted.status?.members.voters.includes(to)) {
-      throw new TidemarkError('INVALID_ARGUMENT', `member ${to} has no vote in ${name}`)
-    }
-    if (hosted.status.role !== 'leader') {
-      throw new TidemarkError('INVALID_ARGUMENT', `member ${this.id} does not lead ${name}`)
-    }
-    hosted.host?.step({ kind: 'transfer', to })
+    const { catalog } = this.#follower!
+    await catalog().latest()
+    const id = name === CATALOG_NAME ? CATALOG_ID : this.#named(name).id
+    await catalog().execute({ kind: 'prefer', id, member: to })
+    const hosted = this.#logs.get(id)
+    if (hosted?.status?.role === 'leader') hosted.host?.step({ kind: 'transfer', to })
+  }
+
+  /** Who belongs to the cluster, as far as is known here; nobody before the first leader has said so. */
+  members(): readonly CatalogMember[] {
+    this.#checkOpen()
+    return this.#follower!.catalog().members
+  }
+
+  /**
+   * Adds a member, which is started with `join: true`, before or after. Resolves when the cluster has decided so;
+   * `status().members` says `member` instead of `joining` once it takes part. Its id must never have been another
+   * member's. Rejects with INVALID_ARGUMENT, UNAVAILABLE, UNCERTAIN or CLOSED.
+   */
+  async addMember(id: ReplicaId, address: string): Promise<void> {
+    checkMember(id, address)
+    this.#checkOpen()
+    await this.#begin()
+    await this.#follower!.catalog().execute({ kind: 'add-member', id, address })
+  }
+
+  /**
+   * Removes a member, dead or alive, for good: its logs go to others first. Resolves when the cluster has decided so;
+   * it is done when `status().members` does not have it any more, and then its process may be stopped. Rejects with
+   * NOT_FOUND, INVALID_ARGUMENT if no other is left, UNAVAILABLE, UNCERTAIN or CLOSED.
+   */
+  async removeMember(id: ReplicaId): Promise<void> {
+    this.#checkOpen()
+    await this.#begin()
+    await this.#follower!.catalog().execute({ kind: 'remove-member', id })
   }
 
   status(): MemberStatus {
@@ -231,8 +309,19 @@ export class Member {
       peers: [...peers].map(([peer, address]) => {
         return { id: peer, address, isConnected: this.#isConnected(peer) }
       }),
+      members: this.#follower?.catalog().members ?? [],
+      placements: (this.#follower?.catalog().logs ?? []).map(({ name, placement }) => {
+        const { replicas, learners, leaving, preferred } = placement
+        return { name, replicas, learners, leaving, preferred }
+      }),
       logs: this.#logs.all.map(statusOf),
     }
+  }
+
+  #named(name: string): CatalogLog {
+    const log = this.#follower!.catalog().named(name)
+    if (!log) throw new TidemarkError('NOT_FOUND', `there is no log ${JSON.stringify(name)}`)
+    return log
   }
 
   /** Calls `listener` with every event of this kind. */
@@ -257,11 +346,13 @@ export class Member {
   }
 
   async #start(): Promise<void> {
-    const { voters, id, cluster, peers, secret, tls, clock, random, electionMs } = this.#options
+    const { voters } = this.#identity
+    const members = voters.length > 0 ? membersOf(voters) : NO_MEMBERS
     const catalog: LogDefinition = {
       id: CATALOG_ID,
       name: CATALOG_NAME,
-      members: membersOf(voters),
+      members,
+      first: voters[0] ?? NOBODY,
       segmentBytes: CATALOG_SEGMENT_BYTES,
       maxEntryBytes: CATALOG_ENTRY_BYTES,
       retention: undefined,
@@ -269,11 +360,26 @@ export class Member {
     const hosted = await HostedLog.open(this.#context, catalog)
     this.#logs.add(hosted)
     answerRequests(this.#context, this.#logs)
+    const transport = await this.#connect()
+    const onState = (state: Readonly<CatalogState>) => {
+      if (!this.#peers.follow(state, transport)) return
+      this.#context.tell('members', { members: state.members })
+    }
+    const follower = await CatalogFollower.open(this.#context, this.#logs, hosted, onState)
+    this.#follower = follower
+    this.#keeper = new Keeper(this.#context, this.#logs, async () => {
+      await follower.catchUp()
+      await this.#sayWhere()
+    })
+  }
+
+  async #connect(): Promise<Transport> {
+    const { id, cluster, peers, secret, tls, clock, random, electionMs } = this.#options
     this.#transport = await Transport.open({
       id,
       cluster,
       incarnation: Buffer.from(this.#identity.incarnation, 'hex'),
-      founders: NO_FOUNDERS,
+      founders: foundersOf(this.#hardStates, this.#identity),
       listen: this.#options.listen,
       peers,
       secret,
@@ -283,15 +389,12 @@ export class Member {
       silenceMs: Math.max(SILENCE_MS_MIN, 2 * electionMs),
       waitingBytesMax: WAITING_BYTES_MAX,
       onFrame: (from, frame) => this.#onFrame(from, frame),
-      isSame: (peer) => {
-        const known = this.#hardStates.peer(peer.id)
-        return known === undefined || known === textOf(peer.incarnation)
-      },
+      isSame: (peer) => this.#isSame(peer.id, textOf(peer.incarnation)),
       checkMember: (peer) => {
-        if (peers.has(peer)) return undefined
-        return new Refusal('member', `member ${peer} is none that member ${id} knows`)
+        if (!this.#peers.isRemoved(peer)) return undefined
+        return new Refusal('removed', `member ${peer} was removed from the cluster`)
       },
-      onUp: (peer) => this.#met(peer.id, textOf(peer.incarnation)),
+      onUp: (peer) => this.#met(peer),
       onDown: (peer, why) => {
         this.#requests.onDown(peer)
         this.#context.tell('peer-down', { id: peer, why })
@@ -301,7 +404,23 @@ export class Member {
       },
       onRefused: (event) => this.#context.tell('refused', event),
     })
-    this.#follower = await CatalogFollower.open(this.#context, this.#logs, hosted)
+    return this.#transport
+  }
+
+  /** By what this member has met itself, or another has written down. */
+  #isSame(id: ReplicaId, incarnation: string): boolean {
+    const written = this.#follower?.catalog().members.find((member) => member.id === id)
+    const known = [this.#hardStates.peer(id), written?.incarnation]
+    return known.every((each) => each === undefined || each === incarnation)
+  }
+
+  /** The others are told where to find this member, if that has changed. */
+  async #sayWhere(): Promise<void> {
+    const { ownAddress } = this.#options
+    const catalog = this.#follower!.catalog()
+    const own = catalog.members.find(({ id }) => id === this.id)
+    if (!own || own.address === ownAddress) return
+    await catalog.execute({ kind: 'moved', id: this.id, address: ownAddress })
   }
 
   #onFrame(from: ReplicaId, frame: Frame): void {
@@ -314,13 +433,23 @@ export class Member {
     }
   }
 
-  #met(id: ReplicaId, incarnation: string): void {
-    if (this.#hardStates.peer(id) === undefined) {
-      this.#hardStates.meet(id, incarnation).catch((error: unknown) => {
-        this.#context.tell('failed', { log: CATALOG_NAME, error, retryMs: undefined })
-      })
+  #met(peer: PeerIdentity): void {
+    const { id } = peer
+    const isNew = this.#hardStates.peer(id) === undefined
+    if (isNew) this.#keep(this.#hardStates.meet(id, textOf(peer.incarnation)))
+    const isKnown = foundersOf(this.#hardStates, this.#identity).some((byte) => byte !== 0)
+    if (!isKnown && peer.founders.some((byte) => byte !== 0)) {
+      this.#transport!.setFounders(peer.founders)
+      this.#keep(this.#hardStates.join(textOf(peer.founders)))
     }
     this.#context.tell('peer-up', { id })
+  }
+
+  /** What is written down about others, beside what the member does. */
+  #keep(written: Promise<void>): void {
+    written.catch((error: unknown) => {
+      this.#context.tell('failed', { log: CATALOG_NAME, error, retryMs: undefined })
+    })
   }
 
   #isConnected(id: ReplicaId): boolean {
@@ -335,7 +464,10 @@ export class Member {
   async #close(): Promise<void> {
     // Nobody waits any more, so that nothing has to be waited for.
     for (const log of this.#logs.all) log.giveUp()
+    // What the keeper waits for may be known to the catalog only when that is closed.
+    const kept = this.#keeper?.close()
     await this.#follower?.close()
+    await kept
     await Promise.all(this.#logs.all.map((log) => log.close()))
     await this.#transport?.close()
     await this.#hardStates.close()
@@ -343,36 +475,6 @@ export class Member {
   }
 }
 
-function textOf(incarnation: Uint8Array): string {
-  return Buffer.from(incarnation).toString('hex')
-}
-
-/** Who the member is: as its folder says, or, in a new one, as it says itself from now on. */
-async function identify(hardStates: HardStates, options: CheckedOptions): Promise<Identity> {
-  const { cluster, id, dir, random, voters, files } = options
-  const known = hardStates.identity
-  if (known && (known.cluster !== cluster || known.id !== id)) {
-    throw new TidemarkError(
-      'INVALID_ARGUMENT',
-      `${dir} belongs to member ${known.id} of ${known.cluster}, not to member ${id} of ${cluster}`,
-    )
-  }
-  if (known && known.voters.join() !== voters.join()) {
-    throw new TidemarkError(
-      'INVALID_ARGUMENT',
-      `the cluster of ${dir} was made with the members ${known.voters.join(', ')}, not ${voters.join(', ')}: its members do not change`,
-    )
-  }
-  if (known) return known
-  const logs = join(dir, 'logs')
-  if (files.existsSync(logs) && files.listSync(logs).length > 0) {
-    throw new TidemarkError(
-      'CORRUPT',
-      `${dir} has logs, and nothing of who it belongs to and voted for`,
-    )
-  }
-  const words = Array.from({ length: 4 }, () => random.uint32().toString(16).padStart(8, '0'))
-  const identity = { cluster, id, incarnation: words.join(''), voters }
-  await hardStates.identify(identity)
-  return identity
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }

@@ -1,6 +1,7 @@
 import { TidemarkError } from '../base/index.ts'
 import type { CursorStart, Entry, EntryReader } from '../log/index.ts'
-import type { Catalog, CursorPlace } from './catalog.ts'
+import type { Catalog } from './catalog.ts'
+import type { CursorPlace } from './catalog-commands.ts'
 import type { ReplicatedLog } from './replicated-log.ts'
 
 export interface ReplicatedCursorOptions {

@@ -55,6 +55,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
   constructor(context: MemberContext, hosted: HostedLog, codec: Codec<T, I> | undefined) {
     this.#context = context
     this.#hosted = hosted
+    hosted.users.add(this)
     this.#codec = codec
     this.#shared = new SharedSnapshots(context, hosted, () => this.#checkOpen())
     this.snapshots = this.#shared
@@ -201,6 +202,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
   async #close(): Promise<void> {
     for (const reader of this.#readers) await reader.return()
     await this.#hosted.pipeline.idle()
+    this.#hosted.users.delete(this)
   }
 
   #checkOpen(): void {

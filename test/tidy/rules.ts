@@ -27,7 +27,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   quorum: {
     uses: ['base', 'io', 'log', 'machine', 'quorum/core', 'quorum/wire', 'quorum/transport'],
-    modules: ['node:events', 'node:path'],
+    modules: ['node:crypto', 'node:events', 'node:path'],
     isPure: true,
   },
   simulation: { uses: ['base', 'io'], modules: ['node:crypto', 'node:path'], isPure: false },

@@ -47,6 +47,8 @@ export interface Status {
   readonly promised: Point | undefined
   /** Leader only: nothing that others have shown is above its committed mark any more. */
   readonly isReady: boolean
+  /** The members in force are known to be committed, and are no joint configuration. */
+  readonly isSettled: boolean
   readonly hasFailed: boolean
 }
 
@@ -73,8 +75,10 @@ export class RaftCore {
     const { members } = configurations
     const { leading } = this.#state
     const isReady = leading !== undefined && committed >= leading.ownMark
+    const isSettled = isChangeOver(this.#state)
     const marks = { last, low: log.low.mark, committed, stable }
-    return { id, role, term, vote, leader, ...marks, members, holes, promised, isReady, hasFailed }
+    const said = { members, isSettled, holes, promised, isReady, hasFailed }
+    return { id, role, term, vote, leader, ...marks, ...said }
   }
 
   /** Of {@link status}, what is asked at every step. */
@@ -272,11 +276,15 @@ function onChange(state: CoreState, id: number, target: Members): void {
   appendMembers(state, towards(members, target))
 }
 
-function whyNotChange({ leading, configurations, log }: CoreState): Refusal | undefined {
+function whyNotChange(state: CoreState): Refusal | undefined {
+  const { leading, log } = state
   if (!leading) return 'not-leader'
+  return isChangeOver(state) && log.committed >= leading.ownMark ? undefined : 'changing'
+}
+
+function isChangeOver({ configurations, log }: CoreState): boolean {
   const { latest, members } = configurations
-  const isSettled = latest.point.mark <= log.committed && !isJoint(members)
-  return isSettled && log.committed >= leading.ownMark ? undefined : 'changing'
+  return latest.point.mark <= log.committed && !isJoint(members)
 }
 
 function onTransfer(state: CoreState, to: ReplicaId): void {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { DurableMap } from 'tidemark/machine'
-import type { FailedEvent, MemberOptions, RefusedEvent } from 'tidemark/quorum'
+import { type FailedEvent, Member, type MemberOptions, type RefusedEvent } from 'tidemark/quorum'
 import { Trio, until } from './trio.ts'
 
 // What somebody did who wanted to lose an entry.
@@ -67,14 +67,29 @@ describe('a folder that was lost', { concurrency: 2 }, () => {
     await assert.rejects(trio.startMember(2), { code: 'CORRUPT' })
   })
 
-  it('belongs to the members that its cluster was made with', async (t) => {
+  it('belongs to the members of its cluster, whatever addresses it is given', async (t) => {
     const alone = await Trio.start({}, 1)
     t.after(() => alone.stop())
     await (await alone.member(1).log('orders')).append('kept')
     await alone.stopMember(1)
     const peers = { ...alone.peers, 2: '127.0.0.1:9', 3: '127.0.0.1:10' }
-    await assert.rejects(alone.startMember(1, { peers }), { code: 'INVALID_ARGUMENT' })
-    await alone.startMember(1)
+    const again = await alone.startMember(1, { peers })
+    await (await again.log('orders')).append('without the others')
+    assert.deepEqual(
+      again.members().map(({ id }) => id),
+      [1],
+    )
+  })
+
+  it('lets in nobody whose cluster was made with other members', async (t) => {
+    const trio = await trioOf(t)
+    const refused: string[] = []
+    trio.member(1).on('refused', ({ reason }) => refused.push(reason))
+    const peers = { 1: trio.peers[1]!, 5: '127.0.0.1:9' }
+    const dir = join(trio.dir, '5')
+    const stranger = await Member.start({ id: 5, dir, listen: '127.0.0.1:0', peers })
+    await until(() => refused.includes('cluster'), 'it is refused')
+    await stranger.close()
   })
 })
 

@@ -22,10 +22,10 @@ export async function freePorts(count: number): Promise<number[]> {
 export class Trio {
   readonly dir = mkdtempSync(join(tmpdir(), 'tidemark-trio-'))
   readonly members = new Map<number, Member>()
-  readonly peers: Readonly<Record<number, string>>
+  readonly peers: Record<number, string>
   readonly #options: Partial<MemberOptions>
 
-  private constructor(peers: Readonly<Record<number, string>>, options: Partial<MemberOptions>) {
+  private constructor(peers: Record<number, string>, options: Partial<MemberOptions>) {
     this.peers = peers
     this.#options = options
   }
@@ -49,13 +49,20 @@ export class Trio {
       id,
       dir,
       listen: this.peers[id]!,
-      peers: this.peers,
+      peers: { ...this.peers },
       ...this.#options,
       ...own,
     }
     const member = await Member.start(options)
     this.members.set(id, member)
     return member
+  }
+
+  /** Starts a member that none of the others knows yet. */
+  async startJoiner(id: number, own: Partial<MemberOptions> = {}): Promise<Member> {
+    const [port] = await freePorts(1)
+    this.peers[id] = `127.0.0.1:${port}`
+    return this.startMember(id, { join: true, ...own })
   }
 
   async stopMember(id: number): Promise<void> {

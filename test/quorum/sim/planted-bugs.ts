@@ -175,7 +175,7 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     name: 'a change of members before the leader has committed in its term',
     source: 'Ongaro, 2015',
     file: 'quorum/core/core.js',
-    find: 'return isSettled && log.committed >= leading.ownMark ? undefined',
+    find: 'return isChangeOver(state) && log.committed >= leading.ownMark ? undefined',
     replace: 'return true ? undefined',
     seeds: 1000,
     apt: isChanging,

@@ -1,0 +1,81 @@
+import type { Retention } from '../log/index.ts'
+import type { ReplicaId } from './core/index.ts'
+
+// What the catalog knows: it is the same on every member, at the same offset of the catalog's log.
+
+/** What a log is made with. */
+export interface LogDesign {
+  readonly segmentBytes: number
+  readonly maxEntryBytes: number
+  readonly retention?: Retention | undefined
+  /** How many members are to vote on it, as far as there are as many; 3 by default. */
+  readonly replicas?: number | undefined
+}
+
+/** Where the replicas of a log are to be. What is so, the log itself says: by its configuration. */
+export interface Placement {
+  /** Who votes on it. */
+  readonly replicas: readonly ReplicaId[]
+  /** Who has it to read from, and does not count. */
+  readonly learners: readonly ReplicaId[]
+  /** Who has it still, and is to be without it. */
+  readonly leaving: readonly ReplicaId[]
+  /** Who leads it when nothing speaks against it. */
+  readonly preferred: ReplicaId
+  /** Counts the placements: what was seen of an earlier one says nothing of this. */
+  readonly version: number
+}
+
+export interface CatalogLog extends LogDesign {
+  readonly id: number
+  readonly name: string
+  /** Who had it at first. */
+  readonly voters: readonly ReplicaId[]
+  /** Who has been without it since: a replica of theirs begins with nothing. */
+  readonly strangers: readonly ReplicaId[]
+  readonly placement: Placement
+}
+
+/**
+ * - `joining`: it gets the catalog, and has no say yet.
+ * - `member`: logs may be placed on it.
+ * - `leaving`: its logs go elsewhere, and then it goes.
+ */
+export type MemberState = 'joining' | 'member' | 'leaving'
+
+export interface CatalogMember {
+  readonly id: ReplicaId
+  /** `host:port`. */
+  readonly address: string
+  readonly state: MemberState
+  /** Of its folder, once it was met. One that comes back with another has lost its folder. */
+  readonly incarnation?: string | undefined
+}
+
+export interface CatalogState {
+  /** In order of their ids. Empty until the first leader has said who they are. */
+  members: CatalogMember[]
+  /** Who was removed. Their ids are never used again. */
+  removed: ReplicaId[]
+  logs: CatalogLog[]
+  /** By member, logs that are to go from its disk, and may: only what is in here. */
+  toDelete: Record<ReplicaId, number[]>
+  /** Positions by `log/cursor`. */
+  cursors: Record<string, number>
+  /** Who is to lead the catalog; 0: whoever does. */
+  preferred: ReplicaId
+}
+
+export function initialCatalog(): CatalogState {
+  return { members: [], removed: [], logs: [], toDelete: {}, cursors: {}, preferred: 0 }
+}
+
+/** Who may have new replicas, in order. */
+export function activeMembers({ members }: CatalogState): ReplicaId[] {
+  return members.filter(({ state }) => state === 'member').map(({ id }) => id)
+}
+
+/** Everybody who is to have a replica of a log, or has one still. */
+export function hostsOf({ replicas, learners, leaving }: Placement): ReplicaId[] {
+  return [...replicas, ...learners, ...leaving]
+}

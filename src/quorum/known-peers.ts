@@ -1,0 +1,47 @@
+import type { CatalogState } from './catalog-state.ts'
+import type { ReplicaId } from './core/index.ts'
+
+/** Where connections with members are made and ended. */
+interface Connections {
+  setPeer(id: ReplicaId, address: string): void
+  dropPeer(id: ReplicaId): void
+}
+
+/** Has a member connect with those who the catalog says are members, where it says that they are. */
+export class KnownPeers {
+  readonly #own: ReplicaId
+  /** Addresses as the catalog had them last. */
+  readonly #addresses = new Map<ReplicaId, string>()
+  /** Said by whoever has started the member, which may know better than what the catalog had by then. */
+  readonly #given: ReadonlyMap<ReplicaId, string>
+  readonly #removed = new Set<ReplicaId>()
+
+  constructor(own: ReplicaId, given: ReadonlyMap<ReplicaId, string>) {
+    this.#own = own
+    this.#given = given
+  }
+
+  isRemoved(id: ReplicaId): boolean {
+    return this.#removed.has(id)
+  }
+
+  /** True if anything has changed. */
+  follow({ members, removed }: Readonly<CatalogState>, connections: Connections): boolean {
+    let hasChanged = false
+    for (const { id, address } of members) {
+      const before = this.#addresses.get(id)
+      if (before === address || id === this.#own) continue
+      this.#addresses.set(id, address)
+      hasChanged = true
+      if (before !== undefined || !this.#given.has(id)) connections.setPeer(id, address)
+    }
+    for (const id of removed) {
+      if (this.#removed.has(id)) continue
+      this.#removed.add(id)
+      this.#addresses.delete(id)
+      hasChanged = true
+      if (id !== this.#own) connections.dropPeer(id)
+    }
+    return hasChanged
+  }
+}
