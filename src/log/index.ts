@@ -1,4 +1,5 @@
 export type { BackupOptions, BackupReport } from './backup.ts'
+export type { Pace, SegmentCheck } from './check-segment.ts'
 export { bytes, type Codec, type InputOf, json, text } from './codec.ts'
 export type {
   AppendedRange,

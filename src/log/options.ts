@@ -69,6 +69,11 @@ export interface LogOptions<T = Buffer, I = InputOf<T>> {
   readonly replica?: boolean | undefined
   /** Read through the last segment when opening, also if the last writer had closed the log: damage shows then. */
   readonly recheck?: boolean | undefined
+  /**
+   * For a replica: sealed segments that are read through when opening, by the names of their stores, as errors have
+   * them; damage there is then the replica's to repair. Names that are not there any more are passed over.
+   */
+  readonly examine?: 'all' | readonly string[] | undefined
   readonly files?: Files | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
@@ -91,6 +96,7 @@ export interface LogSettings {
   readonly pollMs: number
   readonly replica: boolean
   readonly recheck: boolean
+  readonly examine: 'all' | readonly string[]
   readonly files: Files
   readonly clock: Clock
   readonly random: Random
@@ -113,6 +119,7 @@ const LOG_OPTION_NAMES = [
   'pollMs',
   'replica',
   'recheck',
+  'examine',
   'files',
   'clock',
   'random',
@@ -166,6 +173,12 @@ function syncPolicy(value: unknown): SyncPolicy {
   throw invalid(`sync must be "always", "never" or { intervalMs }, not ${JSON.stringify(value)}`)
 }
 
+function examined(value: unknown): 'all' | readonly string[] {
+  const isNames = Array.isArray(value) && value.every((name) => typeof name === 'string')
+  if (value === 'all' || isNames) return value
+  throw invalid(`examine must be "all" or an array of file names, not ${JSON.stringify(value)}`)
+}
+
 /** Checks that an option is an object with these methods, by its parts and not by its class. */
 function checkMethods(value: unknown, name: string, methods: readonly string[]): void {
   if (value === undefined) return
@@ -190,6 +203,9 @@ function retentionOf(value: Retention): Retention {
 
 /** The low-water mark of a replica is its host's to raise: all replicas must agree on it. */
 function checkReplica(settings: LogSettings): LogSettings {
+  if (!settings.replica && settings.examine.length > 0) {
+    throw invalid('examine is for a log with { replica: true }: of others see `verifyLog`')
+  }
   if (!settings.replica || (settings.trim === 'manual' && !settings.retention)) return settings
   throw invalid('a log with { replica: true } is trimmed by its host: neither trim nor retention')
 }
@@ -244,6 +260,7 @@ export function logSettings(options: Omit<LogOptions, 'codec'>): LogSettings {
     pollMs: checkInteger(options.pollMs ?? 5, 'pollMs', 1, 60_000),
     replica: boolean(options.replica ?? false, 'replica'),
     recheck: boolean(options.recheck ?? false, 'recheck'),
+    examine: examined(options.examine ?? []),
     files: options.files ?? nodeFiles,
     clock: options.clock ?? nodeClock,
     random: options.random ?? nodeRandom,

@@ -1,7 +1,9 @@
 import { dirname } from 'node:path'
 import { errnoOf, invariant, MIB, TidemarkError } from '../base/index.ts'
 import type { File } from '../io/index.ts'
+import { examineSealed, isExamined } from './examine-sealed.ts'
 import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
+import { mendHeaders } from './mend-headers.ts'
 import { writeMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
 import type { Recovered } from './meter.ts'
@@ -11,7 +13,7 @@ import type { LogSettings } from './options.ts'
 import { lowMarks, type Outline, readOutline, storeSize } from './outline.ts'
 import { createSegment } from './roll.ts'
 import type { Segment } from './segment.ts'
-import { damageError, readChain } from './segment-chain.ts'
+import { type Damage, damageError, readChain } from './segment-chain.ts'
 import { ReadStep, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 import { examineTail, type Tail } from './tail.ts'
@@ -22,6 +24,8 @@ import type { WriterStart } from './writer-state.ts'
 /** Offsets whose entries are damaged, as a replica gets them to repair from its peers. */
 export interface DamagedRange {
   readonly segmentId: number
+  /** Name of the segment's store. */
+  readonly file: string
   readonly offset: number
   /** The offset behind the range. */
   readonly endOffset: number
@@ -49,6 +53,27 @@ export function findLog(settings: LogSettings, folder: string): Found | undefine
   if (!outline) return undefined
   const [problem] = outline.problems
   if (problem) throw damageError(folder, problem)
+  return foundIn(outline)
+}
+
+/**
+ * The same for a replica, whose peers can give back what is missing at the end of a sealed segment. A segment header that
+ * can be told for certain is written again.
+ */
+function* findReplica(settings: LogSettings, folder: string): Steps<Found | undefined> {
+  let outline = readOutline(settings.files, folder)
+  if (outline?.meta.isReplica && (yield* mendHeaders(settings, folder, outline.chain))) {
+    outline = readOutline(settings.files, folder)
+  }
+  if (!outline) return undefined
+  const { short } = outline.chain
+  const isRepairable = (damage: Damage) => outline.meta.isReplica && short.includes(damage)
+  const problem = outline.problems.find((damage) => !isRepairable(damage))
+  if (problem) throw damageError(folder, problem)
+  return foundIn(outline)
+}
+
+function foundIn(outline: Outline): Found {
   const { meta, marks, chain } = outline
   const { base } = chain.segments.at(-1)!
   // A trim syncs what it keeps before it raises the low-water mark.
@@ -60,7 +85,7 @@ export function findLog(settings: LogSettings, folder: string): Found | undefine
 /** Opens the log of a folder for writing: creates it, or brings it back to a sound state. */
 export function* openForWriting(settings: LogSettings, folder: string): Steps<WriterStart> {
   const { files } = settings
-  const found = findLog(settings, folder)
+  const found = settings.replica ? yield* findReplica(settings, folder) : findLog(settings, folder)
   if (!found) return yield* createLog(settings, folder)
   const { chain, marks } = found
   const meta = found.isHalfCreated ? { ...found.meta, isReplica: settings.replica } : found.meta
@@ -68,7 +93,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const active = chain.segments.at(-1)!
   const size = storeSize(settings, active)
   const isWhole = meta.clean !== undefined && size === meta.clean.endPosition
-  const isClean = isWhole && !settings.recheck
+  const isClean = isWhole && !settings.recheck && !isExamined(settings, active)
   let restored: Restored = { damage: [], recovered: NOTHING_RECOVERED }
   if (isClean) {
     active.endOffset = meta.clean!.endOffset
@@ -86,11 +111,20 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const low = lowMarks(found)
   const end = active.endOffset
   checkLow(folder, low.lowWaterMark, end)
+  const examined = chain.segments.filter((segment) => {
+    const isShort = chain.short.some(({ file }) => file === segment.name)
+    return segment !== active && (isShort || isExamined(settings, segment))
+  })
+  const damage = [
+    ...(yield* examineSealed(settings, examined, low.lowWaterMark)),
+    ...restored.damage,
+  ]
   removeDead({ folder, settings }, chain.dead)
   const marked = isClean ? meta.clean!.highWaterMark : (marks?.highWaterMark ?? 0)
   const highWaterMark = settings.replica ? Math.max(low.lowWaterMark, Math.min(marked, end)) : end
   const clean = isClean ? meta.clean : undefined
-  return { segments: chain.segments, ...low, highWaterMark, clean, ...restored }
+  const { recovered } = restored
+  return { segments: chain.segments, ...low, highWaterMark, clean, damage, examined, recovered }
 }
 
 /** A replica's log holds entries that are not committed: only its host may open it, and nothing else. */
@@ -133,7 +167,8 @@ function* createLog(settings: LogSettings, folder: string): Steps<WriterStart> {
   yield syncFolderStep(files, dirname(folder))
   const marks = { lowWaterMark: 0, lowTerm: 0, highWaterMark: 0 }
   const recovered = NOTHING_RECOVERED
-  return { segments: [segment], ...marks, clean: undefined, damage: [], recovered }
+  const nothing = { damage: [], examined: [], recovered }
+  return { segments: [segment], ...marks, clean: undefined, ...nothing }
 }
 
 interface Restored {

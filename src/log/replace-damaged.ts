@@ -6,6 +6,7 @@ import { Group } from './group.ts'
 import { markUnclean } from './meta-file.ts'
 import type { DamagedRange } from './recovery.ts'
 import type { ReplicaEntry } from './replica-entry.ts'
+import { writeIndex } from './roll.ts'
 import type { Segment } from './segment.ts'
 import { scanEntries } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
@@ -43,6 +44,10 @@ export function* replaceRange(
   }
   const rest = restOf(range, all, group.length)
   w.damage = w.damage.flatMap((other) => (other === range ? rest : other))
+  if (w.damage.some(({ segmentId }) => segmentId === segment.id)) return
+  // It is whole: nothing in it has to be stepped over any more.
+  yield* w.files.rebuild(segment)
+  if (segment.isSealed) yield* writeIndex(w, segment)
 }
 
 /**

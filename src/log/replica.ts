@@ -1,3 +1,4 @@
+import { checkSegment, type Pace, type SegmentCheck } from './check-segment.ts'
 import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { cutFrom, resetTo } from './cut.ts'
 import type { MakeEntry } from './decode.ts'
@@ -138,6 +139,14 @@ export class Replica {
       mark = yield* retentionMark(w, retention, w.settings.clock.now())
     })
     return mark
+  }
+
+  /**
+   * Checks every byte of the segment that holds `offset`, from its first entry to its end, or to what is synced;
+   * undefined behind all that is. `pace` is called after each piece that was read, with its bytes, and waited for.
+   */
+  checkSegment(offset: number, pace: Pace): Promise<SegmentCheck | undefined> {
+    return checkSegment(this.#w, checkOffset(offset, 'offset'), pace)
   }
 
   /** Entries in order as they are stored, above the high-water mark too, up to `to` or the end. */

@@ -38,6 +38,10 @@ export interface Chain {
   /** Names of files that no longer belong to the log: cut off, trimmed, or never finished. */
   readonly dead: string[]
   readonly damage: Damage[]
+  /** Of the damage, that of stores whose header cannot be read. */
+  readonly headless: readonly Damage[]
+  /** Of the damage, that of sealed stores that are shorter than their successor knows them. */
+  readonly short: readonly Damage[]
 }
 
 export interface FoundStore {
@@ -53,6 +57,8 @@ export interface FoundStore {
 export function readChain(files: Files, folder: string, lowWaterMark: number): Chain {
   const stores = new Map<number, FoundStore>()
   const damage: Damage[] = []
+  const headless: Damage[] = []
+  const short: Damage[] = []
   const dead: string[] = []
   const names = files.listSync(folder)
   for (const name of names) {
@@ -60,17 +66,18 @@ export function readChain(files: Files, folder: string, lowWaterMark: number): C
     const parsed = parseSegmentName(name)
     if (parsed?.kind !== 'store') continue
     const found = readStoreHeader(files, folder, name, parsed.base)
-    if ('problem' in found) damage.push(found)
+    if ('problem' in found) headless.push(found)
     else stores.set(found.header.id, found)
   }
-  const segments = linkSegments(folder, stores, lowWaterMark, damage)
+  damage.push(...headless)
+  const segments = linkSegments(folder, stores, lowWaterMark, damage, short)
   const living = new Set(segments.map((segment) => segment.id))
   for (const name of names) {
     const parsed = parseSegmentName(name)
     if (!parsed || living.has(parsed.id)) continue
     if (stores.has(parsed.id) || parsed.kind === 'index') dead.push(name)
   }
-  return { segments, dead, damage }
+  return { segments, dead, damage, headless, short }
 }
 
 function linkSegments(
@@ -78,6 +85,7 @@ function linkSegments(
   stores: ReadonlyMap<number, FoundStore>,
   lowWaterMark: number,
   damage: Damage[],
+  short: Damage[],
 ): Segment[] {
   let newest: FoundStore | undefined
   for (const store of stores.values()) {
@@ -98,7 +106,9 @@ function linkSegments(
         ? storeName(before.header.base, before.header.id)
         : `*-${hex(header.predecessor)}.store`
       const position = before ? Math.min(before.size, header.predecessorEnd) : 0
-      damage.push({ file, position, offset: lowWaterMark, endOffset: header.base, problem })
+      const found = { file, position, offset: lowWaterMark, endOffset: header.base, problem }
+      damage.push(found)
+      if (before && isInOrder(header, before)) short.push(found)
     }
     if (!before || before.header.sequence >= header.sequence) break
     header = before.header
@@ -112,13 +122,17 @@ function predecessorProblem(
 ): string | undefined {
   const here = storeName(header.base, header.id)
   if (!before) return `missing, though ${here} follows it`
-  if (before.header.sequence >= header.sequence || before.header.base > header.base) {
+  if (!isInOrder(header, before)) {
     return `lies out of order before ${here}`
   }
   if (before.size < header.predecessorEnd) {
     return `only ${before.size} of its ${header.predecessorEnd} bytes are there`
   }
   return undefined
+}
+
+function isInOrder(header: SegmentHeader, before: FoundStore): boolean {
+  return before.header.sequence < header.sequence && before.header.base <= header.base
 }
 
 function hex(id: number): string {

@@ -119,6 +119,15 @@ export class SegmentFiles {
     return known
   }
 
+  /** Makes the index anew from the store: what was known of it may be of damage that is there no more. */
+  *rebuild(segment: Segment): Steps {
+    const made = new OffsetIndex(this.#intervalBytes)
+    yield* this.#extend(segment, made, segment.endOffset)
+    if (this.#indexed.has(segment)) this.#drop(segment)
+    segment.index = made
+    if (segment.isSealed) this.admit(segment)
+  }
+
   /** Notes that a sealed segment's index may be dropped when memory is short. */
   admit(segment: Segment): void {
     if (!segment.index || this.#indexed.has(segment)) return

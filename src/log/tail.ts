@@ -71,6 +71,7 @@ export function* examineTail(
     const next = yield* searchHeader(file, segment, bad.after, size, bad.offset + 1, () => true)
     damage.push({
       segmentId: segment.id,
+      file: segment.name,
       offset: bad.offset,
       endOffset: next?.offset ?? Math.max(highest, behind),
       position: bad.position,

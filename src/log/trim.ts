@@ -32,6 +32,7 @@ export function* raiseLowWaterMark(w: WriterState, before: number): Steps {
   const kept = w.segments.filter((segment) => segment === active || segment.endOffset > before)
   const gone = w.segments.filter((segment) => !kept.includes(segment))
   w.segments = kept
+  w.damage = w.damage.filter(({ segmentId }) => !gone.some(({ id }) => id === segmentId))
   removeSegments(w, gone)
   w.meter.trimmed(from, before, gone)
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { errnoOf, TidemarkError } from '../base/index.ts'
 import { type File, type Files, nodeFiles } from '../io/index.ts'
+import { checkRange } from './check-range.ts'
 import { type EntryHeader, TYPE_LOST } from './entry-format.ts'
 import { writerOf } from './folder-lock.ts'
 import { checkIndexFile } from './index-check.ts'
@@ -12,7 +13,7 @@ import { OffsetIndex } from './offset-index.ts'
 import { lowMarks, type Outline, readOutline, storeSize, whileTrimmed } from './outline.ts'
 import type { Segment } from './segment.ts'
 import type { Damage } from './segment-chain.ts'
-import { type ScanStart, scanEntries, searchHeader, segmentStart } from './segment-scan.ts'
+import { scanEntries, segmentStart } from './segment-scan.ts'
 import { finish } from './steps.ts'
 import { examineTail } from './tail.ts'
 import { tornBytes } from './torn-bytes.ts'
@@ -207,7 +208,7 @@ function noteOutline({ chain, problems, isHalfCreated }: Outline, findings: Find
 /** A sealed segment is whole up to the end that its successor recorded. */
 async function verifySealed(file: File, segment: Segment, findings: Findings): Promise<void> {
   const limit = Math.min(segment.endPosition, file.sizeSync())
-  await verifyRange(file, segment, segmentStart(segment), limit, segment.endOffset, findings)
+  await verifyRange(file, segment, limit, segment.endOffset, findings)
 }
 
 /** While a writer lives, only what its marks have shown is looked at. */
@@ -218,43 +219,25 @@ async function verifyGrowing(
   findings: Findings,
 ): Promise<void> {
   const end = Math.max(segment.base, highWaterMark)
-  await verifyRange(file, segment, segmentStart(segment), file.sizeSync(), end, findings)
+  await verifyRange(file, segment, file.sizeSync(), end, findings)
 }
 
-/** Checks the entries up to the offset `end`; behind damage it goes on with the next sound header. */
 async function verifyRange(
   file: File,
   segment: Segment,
-  from: ScanStart,
   limit: number,
   end: number,
   findings: Findings,
 ): Promise<void> {
-  let start = from
-  let offset = start.offset
-  while (offset < end) {
-    const scan = await finish(
-      scanEntries(file, segment, start, limit, (header) => {
-        offset = segment.base + header.lsn + header.count
-        if (header.type === TYPE_LOST) findings.noteLost(segment, header)
-        else findings.entries += header.count
-        return offset < end
-      }),
-    )
-    if (offset >= end) break
-    const bad = scan.bad ?? {
-      position: limit,
-      offset,
-      problem: 'the store ends here',
-      after: limit,
-    }
-    const next = await finish(
-      searchHeader(file, segment, bad.after, limit, bad.offset + 1, (found) => found.offset < end),
-    )
-    findings.add(segment.name, bad.position, bad.offset, bad.problem, next?.offset ?? end)
-    if (!next) break
-    start = { offset: next.offset, position: next.position, term: 0 }
-    offset = next.offset
+  const extent = { limit, end }
+  const bad = await finish(
+    checkRange(file, segment, extent, (header) => {
+      if (header.type === TYPE_LOST) findings.noteLost(segment, header)
+      else findings.entries += header.count
+    }),
+  )
+  for (const { position, offset, problem, endOffset } of bad) {
+    findings.add(segment.name, position, offset, problem, endOffset)
   }
   findings.endOffset = end
 }

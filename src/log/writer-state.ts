@@ -23,6 +23,8 @@ export interface WriterStart {
   /** The clean end that the meta file still holds; a first write must remove it. */
   readonly clean: CleanEnd | undefined
   readonly damage: DamagedRange[]
+  /** Sealed segments that have been read through. */
+  readonly examined: readonly Segment[]
   readonly recovered: Recovered
 }
 

@@ -471,6 +471,7 @@ describe('replaceDamaged', () => {
       await appendTexts(log, TEXTS)
       const range: DamagedRange = {
         segmentId: 1,
+        file: '',
         offset: 0,
         endOffset: 1,
         position: 64,
