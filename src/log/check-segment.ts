@@ -1,5 +1,8 @@
 import { TidemarkError } from '../base/index.ts'
 import { type BadRange, checkRange } from './check-range.ts'
+import { checkIndexFile } from './index-check.ts'
+import { runJob } from './jobs.ts'
+import { writeIndex } from './roll.ts'
 import { type Segment, segmentAt } from './segment.ts'
 import { ReadStep } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
@@ -38,11 +41,27 @@ export async function checkSegment(
     const isGone = error instanceof TidemarkError && error.code === 'TRIMMED'
     if (!isGone) throw error
   }
+  if (bad.length === 0 && segment.isSealed) await mendIndex(w, segment)
   const isThere = w.segments.includes(segment)
   const damaged = bad.filter(({ endOffset }) => {
     return isThere && endOffset > w.lowWaterMark && endOffset <= segment.endOffset
   })
   return { file: segment.name, end, ...counted, damaged }
+}
+
+/** An index file that cannot be used is no damage, but whoever reads the segment first after each opening pays for it. */
+async function mendIndex(w: WriterState, segment: Segment): Promise<void> {
+  if (!w.segments.includes(segment)) return
+  const problems: string[] = []
+  checkIndexFile(w.settings.files, segment, problems, (_position, _offset, problem) => {
+    problems.push(problem)
+  })
+  if (problems.length === 0) return
+  await runJob(w, 'repair', function* renew() {
+    if (!w.segments.includes(segment)) return
+    yield* w.files.rebuild(segment)
+    yield* writeIndex(w, segment)
+  })
 }
 
 async function check(

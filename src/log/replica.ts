@@ -4,6 +4,7 @@ import { cutFrom, resetTo } from './cut.ts'
 import type { MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
 import { ForwardReader } from './forward-reader.ts'
+import { withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
 import { checkOffset, checkTerm, type Retention } from './options.ts'
@@ -146,7 +147,8 @@ export class Replica {
    * undefined behind all that is. `pace` is called after each piece that was read, with its bytes, and waited for.
    */
   checkSegment(offset: number, pace: Pace): Promise<SegmentCheck | undefined> {
-    return checkSegment(this.#w, checkOffset(offset, 'offset'), pace)
+    const from = checkOffset(offset, 'offset')
+    return withIoErrors(`check the log ${this.#w.folder}`, () => checkSegment(this.#w, from, pace))
   }
 
   /** Entries in order as they are stored, above the high-water mark too, up to `to` or the end. */

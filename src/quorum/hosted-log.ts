@@ -13,6 +13,7 @@ import {
   type ReplicaId,
   type Status,
 } from './core/index.ts'
+import { DamageWatch, isCorrupt, knownDamage } from './damage-watch.ts'
 import { MarksAwaited } from './marks-awaited.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
@@ -51,6 +52,7 @@ export class HostedLog {
   readonly #folder: string
   readonly #awaited: MarksAwaited
   readonly #arrivals: Arrivals
+  readonly #damage: DamageWatch
   #life: Life | undefined
   /** The log of the last life: its marks hold, whatever has become of it. */
   #log!: Log
@@ -71,6 +73,7 @@ export class HostedLog {
     this.#folder = join(context.dir, 'logs', String(definition.id))
     this.#awaited = new MarksAwaited(context.clock)
     this.#arrivals = new Arrivals(context.clock, () => this.#log.highWaterMark)
+    this.#damage = new DamageWatch(definition.name, context.tell)
     const { clock, random, settings } = context
     this.pipeline = new AppendPipeline(
       {
@@ -112,6 +115,16 @@ export class HostedLog {
     return this.#log
   }
 
+  /** The log while it is open; undefined while the replica has failed. */
+  get live(): Log | undefined {
+    return this.#life?.log
+  }
+
+  /** How many damaged offsets were got back from others. */
+  get repaired(): number {
+    return this.#damage.repaired
+  }
+
   /** What drives the replica; undefined while it has failed. */
   get host(): ReplicaHost | undefined {
     return this.#life?.host
@@ -143,6 +156,14 @@ export class HostedLog {
   take(group: AppendGroup): Promise<AppendOutcome> {
     if (!this.#life) return Promise.resolve({ kind: 'refused', leader: NOBODY })
     return this.#life.intake.take(group)
+  }
+
+  /**
+   * Somebody has met damage in the log. Unless it is known, the replica is opened again, so that it knows what it lacks, does
+   * not lead or answer for it, and gets it back.
+   */
+  damaged(log: Log, error: TidemarkError): void {
+    if (this.#life?.log === log && !knownDamage(log, error)) this.#fail(error)
   }
 
   /** A member is certainly not there: who follows it need not wait until it has been silent for long. */
@@ -200,23 +221,27 @@ export class HostedLog {
     await hardStates.remove(String(this.id))
   }
 
-  /** Damage that a clean end has hidden is found by looking again, and got back from others then. */
-  async #open(recheck = false): Promise<void> {
-    try {
-      await this.#begin(recheck)
-    } catch (error) {
-      if (recheck || !isCorrupt(error)) throw error
-      await this.#begin(true)
+  /** Damage that nobody has looked for is found by looking again, and got back from others then. */
+  async #open(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#begin()
+      } catch (error) {
+        if (!this.#damage.suspect(error)) throw error
+      }
     }
   }
 
-  async #begin(recheck: boolean): Promise<void> {
+  async #begin(): Promise<void> {
     const { files, clock, random, lock, hardStates, outbox, settings, catchUp } = this.#context
     const { segmentBytes } = this.definition
     // The quorum's own entries are let in, however small those of users must be.
     const maxEntryBytes = Math.max(this.definition.maxEntryBytes, OWN_ENTRY_BYTES)
     const ports = { lock, files, clock, random }
-    const options = { replica: true, recheck, ...ports, segmentBytes, maxEntryBytes }
+    const examine = this.#damage.suspects
+    // Damage seldom comes alone.
+    const looks = { recheck: examine.length > 0, examine }
+    const options = { replica: true, ...looks, ...ports, segmentBytes, maxEntryBytes }
     await hardStates.revive()
     const key = String(this.id)
     await this.#beginWithNothing(key)
@@ -245,6 +270,7 @@ export class HostedLog {
       )
       this.#log = log
       this.#life = { log, host, intake: new AppendIntake(host) }
+      this.#damage.opened(log)
     } catch (error) {
       await log.close().catch(() => {})
       throw error
@@ -295,6 +321,7 @@ export class HostedLog {
     this.#awaited.check()
     this.#arrivals.check()
     const host = this.#life?.host
+    if (this.#life) this.#damage.look(this.#life.log)
     if (!host || (host.leader === this.#leader && host.term === this.#term)) return
     this.#term = host.term
     if (host.leader === this.#leader) return
@@ -309,12 +336,21 @@ export class HostedLog {
     this.#failure = error
     const livedMs = this.#context.clock.monotonic() - this.#openedAt
     if (livedMs > REOPEN_MS_MAX) this.#reopenMs = REOPEN_MS
+    const isMet = this.#life !== undefined && isCorrupt(error)
+    const isOften = !isMet || this.#damage.isInVain
+    this.#damage.suspect(error)
     // What cannot be does not become possible by another try.
-    const retryMs = error instanceof InvariantError ? undefined : this.#reopenMs
-    this.#context.tell('failed', { log: this.name, error, retryMs })
+    const retryMs =
+      error instanceof InvariantError
+        ? undefined
+        : isMet
+          ? this.#damage.nextReopenMs(livedMs)
+          : this.#reopenMs
+    // Damage that can be repaired is told of when it is known.
+    if (isOften) this.#context.tell('failed', { log: this.name, error, retryMs })
     this.#changing = this.#end()
     if (retryMs === undefined) return
-    this.#reopenMs = Math.min(this.#reopenMs * 2, REOPEN_MS_MAX)
+    if (!isMet) this.#reopenMs = Math.min(this.#reopenMs * 2, REOPEN_MS_MAX)
     this.#cancelReopen = this.#context.clock.after(retryMs, () => {
       this.#changing = this.#changing.then(() => this.#reopen())
     })
@@ -323,7 +359,7 @@ export class HostedLog {
   async #reopen(): Promise<void> {
     if (this.#isClosed) return
     try {
-      await this.#open(isCorrupt(this.#failure))
+      await this.#open()
     } catch (error) {
       this.#failure = undefined
       this.#fail(error)
@@ -335,6 +371,7 @@ export class HostedLog {
     this.#life = undefined
     this.#arrivals.release()
     if (!life) return
+    this.#damage.closed(life.log)
     await life.host.stop()
     // A log that was poisoned says so once more.
     await life.log.close().catch(() => {})
@@ -383,10 +420,6 @@ export class HostedLog {
 /** True of a replica that began with nothing, and has heard of no leader since. */
 function isUnstarted({ term, configurations }: HardState): boolean {
   return term === 0 && configurations.every(({ members }) => members.voters.length === 0)
-}
-
-function isCorrupt(error: unknown): boolean {
-  return error instanceof TidemarkError && error.code === 'CORRUPT'
 }
 
 /** More than an own entry has. */

@@ -7,16 +7,19 @@ export { HardStates } from './hard-states.ts'
 export type { FollowerStatus, LogStatus } from './log-status.ts'
 export { type LogPlacement, Member, type MemberStatus, type PeerStatus } from './member.ts'
 export type {
+  DamagedEvent,
   FailedEvent,
   LeaderEvent,
   LogEvent,
   MemberEvents,
   MembersEvent,
   PeerEvent,
+  RepairedEvent,
 } from './member-events.ts'
 export type { MemberOptions, ReplicatedLogOptions } from './member-options.ts'
 export { type HostParts, type HostSettings, Refused, ReplicaHost } from './replica-host.ts'
 export { ReplicatedCursor, type ReplicatedCursorOptions } from './replicated-cursor.ts'
 export { type ReplicatedAppendOptions, ReplicatedLog } from './replicated-log.ts'
+export type { ScrubOptions, ScrubProgress, ScrubReport } from './scrubber.ts'
 export type { RefusalReason, RefusedEvent, TlsOptions } from './transport/index.ts'
 export type { BatchEntry } from './wire/index.ts'

@@ -28,6 +28,8 @@ export interface LogStatus {
   readonly members: Members
   /** Entries that were here once and are damaged: they are got back from others. */
   readonly holes: readonly Hole[]
+  /** How many damaged offsets were got back since the member started. */
+  readonly repaired: number
   /** Of a leader only: all others. */
   readonly followers: readonly FollowerStatus[]
   /** Why the replica does not run: a code, or the name of the error. */
@@ -51,6 +53,7 @@ export function statusOf(hosted: HostedLog): LogStatus {
     synced: status?.stable ?? log.highWaterMark,
     members: status?.members ?? definition.members,
     holes: status?.holes ?? [],
+    repaired: hosted.repaired,
     followers,
     failure: failure === undefined ? undefined : nameOf(failure),
   }

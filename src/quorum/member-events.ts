@@ -16,12 +16,30 @@ export interface LeaderEvent {
   readonly leader: ReplicaId | undefined
 }
 
-/** A replica on this member has stopped. It is opened again, unless that could not help. */
+/** A replica on this member has stopped, and is opened again, unless that could not help; or it could not be scrubbed. */
 export interface FailedEvent {
   readonly log: string
   readonly error: unknown
   /** In how many ms it is opened again; undefined: it is not. */
   readonly retryMs: number | undefined
+}
+
+/** Entries of a log are damaged on this member; they are got back from others. */
+export interface DamagedEvent {
+  readonly log: string
+  /** First offset that is damaged. */
+  readonly from: number
+  /** The offset behind the last. */
+  readonly to: number
+  /** Name of the file in the log's folder. */
+  readonly file: string
+}
+
+/** Damaged entries of a log are whole again on this member. */
+export interface RepairedEvent {
+  readonly log: string
+  readonly from: number
+  readonly to: number
 }
 
 /** A replica of a log was made or deleted on this member, by a command of the cluster. */
@@ -42,6 +60,8 @@ export interface MemberEvents {
   readonly 'peer-down': PeerEvent
   readonly leader: LeaderEvent
   readonly failed: FailedEvent
+  readonly damaged: DamagedEvent
+  readonly repaired: RepairedEvent
   readonly created: LogEvent
   readonly deleted: LogEvent
   readonly members: MembersEvent

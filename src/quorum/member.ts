@@ -24,12 +24,14 @@ import {
   checkMember,
   checkMemberOptions,
   checkSameDesign,
+  checkScrubOptions,
   type MemberOptions,
   type ReplicatedLogOptions,
 } from './member-options.ts'
 import { Outbox } from './outbox.ts'
 import { ReplicatedLog } from './replicated-log.ts'
 import { Requests, type Send } from './requests.ts'
+import { Scrubber, type ScrubOptions, type ScrubReport } from './scrubber.ts'
 import { Ticker } from './ticker.ts'
 import { type PeerIdentity, Refusal, Transport } from './transport/index.ts'
 import { decodeMessages, FRAME_MESSAGES, type Frame } from './wire/index.ts'
@@ -98,6 +100,7 @@ export class Member {
   #follower: CatalogFollower | undefined
   #keeper: Keeper | undefined
   readonly #peers: KnownPeers
+  readonly #scrubber: Scrubber
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -137,6 +140,12 @@ export class Member {
       // In a turn of its own: whatever a listener does or throws, it is not in the middle of anything.
       tell: (kind, event) => queueMicrotask(() => this.#events.emit(kind, event)),
     }
+    this.#scrubber = new Scrubber({
+      logs: () => this.#logs.all,
+      clock,
+      bytesPerSecond: options.scrubBytesPerSecond,
+      tell: (event) => this.#context.tell('failed', event),
+    })
   }
 
   /**
@@ -299,6 +308,17 @@ export class Member {
     await this.#follower!.catalog().execute({ kind: 'remove-member', id })
   }
 
+  /**
+   * Reads through all that is synced in the logs on this member and checks every entry, now and as fast as the disk. Damage
+   * that is found is being got back from others when this resolves. Rejects with NOT_FOUND, INVALID_ARGUMENT, IO, CLOSED, or the
+   * signal's reason.
+   */
+  async scrub(options: ScrubOptions = {}): Promise<ScrubReport> {
+    checkScrubOptions(options)
+    this.#checkOpen()
+    return this.#scrubber.scrub(options)
+  }
+
   status(): MemberStatus {
     const { id, cluster, peers } = this.#options
     return {
@@ -371,6 +391,7 @@ export class Member {
       await follower.catchUp()
       await this.#sayWhere()
     })
+    this.#scrubber.start()
   }
 
   async #connect(): Promise<Transport> {
@@ -466,6 +487,7 @@ export class Member {
     for (const log of this.#logs.all) log.giveUp()
     // What the keeper waits for may be known to the catalog only when that is closed.
     const kept = this.#keeper?.close()
+    await this.#scrubber.close()
     await this.#follower?.close()
     await kept
     await Promise.all(this.#logs.all.map((log) => log.close()))

@@ -17,8 +17,10 @@ import type { HostedLog } from './hosted-log.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
 import type { MemberContext } from './member-context.ts'
 import { checkCursorOptions } from './member-options.ts'
+import { ReplicaReads } from './replica-reads.ts'
 import { ReplicatedCursor, type ReplicatedCursorOptions, startOf } from './replicated-cursor.ts'
 import { SharedSnapshots } from './shared-snapshots.ts'
+import { SurvivingReader } from './surviving-reader.ts'
 import { trimFor } from './trim-request.ts'
 import type { BatchEntry } from './wire/index.ts'
 import { bytesOf, offsetsOf } from './wire/index.ts'
@@ -48,6 +50,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
   readonly #hosted: HostedLog
   readonly #codec: Codec<T, I> | undefined
   readonly #shared: SharedSnapshots
+  readonly #reads: ReplicaReads
   readonly #readers = new Set<{ return(): Promise<unknown> }>()
   #closing: Promise<void> | undefined
 
@@ -57,6 +60,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
     this.#hosted = hosted
     hosted.users.add(this)
     this.#codec = codec
+    this.#reads = new ReplicaReads(hosted, context.clock, context.settings.timeoutMs)
     this.#shared = new SharedSnapshots(context, hosted, () => this.#checkOpen())
     this.snapshots = this.#shared
   }
@@ -120,20 +124,24 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
 
   /**
    * Entries in order, from the replica on this member: what is safe and has come here. After {@link barrier}, at least
-   * everything that anyone was told of before it. Throws TRIMMED and CORRUPT as `Log.read` does.
+   * everything that anyone was told of before it. Throws TRIMMED as `Log.read` does. What is damaged here is waited for until
+   * other members have given it back; throws CORRUPT that names the offsets if that takes longer than `timeoutMs`.
    */
   read(options: ReadOptions = {}): EntryReader<T> {
     this.#checkOpen()
-    const plain = this.#hosted.log.read(options)
+    const plain = new SurvivingReader(this.#reads, options)
     const reader = new DecodedReader<T>(plain, this.#codec, () => this.#readers.delete(reader))
     this.#readers.add(reader)
     return reader
   }
 
-  /** The entry at `offset`, or undefined outside of the marks, or where the quorum has one of its own. */
+  /**
+   * The entry at `offset`, or undefined outside of the marks, or where the quorum has one of its own. Waits like
+   * {@link read} for what is damaged.
+   */
   async get(offset: number): Promise<Entry<T> | undefined> {
     this.#checkOpen()
-    const entry = await this.#hosted.log.get(offset)
+    const entry = await this.#reads.get(offset)
     return entry && decoded(entry, this.#codec)
   }
 

@@ -88,6 +88,8 @@ async function endOfBatch(
   next: DamagedRange | undefined,
 ): Promise<number | undefined> {
   const to = next?.offset ?? log.replica.endOffset
+  // Nothing follows, but where the log ends a batch does, and of the end of a segment the next one knows the term.
+  if (from === log.replica.endOffset) return from
   if (from >= to) return undefined
   for await (const { offset, count, more } of log.replica.read(from, to)) {
     if (!more) return offset + count
