@@ -64,6 +64,8 @@ export class HostedLog {
   #cancelReopen: Cancel | undefined
   #cancelRetention: Cancel | undefined
   #isClosed = false
+  /** Another is to lead before the replica is opened again. */
+  #isLeaving = false
   /** Resolves when no opening or closing is under way. */
   #changing: Promise<void> = Promise.resolve()
 
@@ -115,9 +117,9 @@ export class HostedLog {
     return this.#log
   }
 
-  /** The log while it is open; undefined while the replica has failed. */
+  /** The log while it is open; undefined while the replica has failed, or is about to be opened again. */
   get live(): Log | undefined {
-    return this.#life?.log
+    return this.#isLeaving ? undefined : this.#life?.log
   }
 
   /** How many damaged offsets were got back from others. */
@@ -163,7 +165,28 @@ export class HostedLog {
    * not lead or answer for it, and gets it back.
    */
   damaged(log: Log, error: TidemarkError): void {
-    if (this.#life?.log === log && !knownDamage(log, error)) this.#fail(error)
+    const life = this.#life
+    if (life?.log !== log || knownDamage(log, error)) return
+    this.#damage.suspect(error)
+    if (this.#isLeaving) return
+    this.#isLeaving = true
+    void this.#handOver(life.host).then(() => {
+      this.#isLeaving = false
+      if (this.#life === life) this.#fail(error)
+    })
+  }
+
+  /** A leader that has to stop lets another lead first, so that nobody waits for an election. */
+  async #handOver(host: ReplicaHost): Promise<void> {
+    if (!host.isLeader) return
+    const { ticker, settings } = this.#context
+    const { voters } = host.status.members
+    const others = [...host.progress].filter(([id]) => voters.includes(id))
+    const [next] = others.sort(([, a], [, b]) => b.match - a.match)
+    if (!next) return
+    host.step({ kind: 'transfer', to: next[0] })
+    const ms = ticker.tickMs * settings.host.electionTicks
+    await this.#awaited.until(() => !host.isLeader, ms, 'another leads').catch(() => {})
   }
 
   /** A member is certainly not there: who follows it need not wait until it has been silent for long. */
@@ -265,6 +288,7 @@ export class HostedLog {
           ticker: this.#context.ticker,
           catchUp,
           onStep: () => this.#stepped(),
+          onDamage: (error) => this.damaged(log, error),
           onFailure: (error) => this.#fail(error),
         },
       )

@@ -17,6 +17,7 @@ import {
   type ReplicaId,
   type Status,
 } from './core/index.ts'
+import { isCorrupt } from './damage-watch.ts'
 import { DiskQueue } from './disk-queue.ts'
 import { type Kept, Receipts } from './receipts.ts'
 import { RecentBatches } from './recent-batches.ts'
@@ -54,6 +55,8 @@ export interface HostParts {
   readonly catchUp?: CatchUp | undefined
   /** Called after each step, for those who look on. */
   readonly onStep?: ((input: Input, output: Output) => void) | undefined
+  /** Damage was met in what somebody else wants to have. Without this it is a failure. */
+  readonly onDamage?: ((error: TidemarkError) => void) | undefined
   /** The disk has failed, or the core has met what cannot be: the replica says nothing any more. */
   readonly onFailure: (error: unknown) => void
 }
@@ -111,7 +114,9 @@ export class ReplicaHost {
     this.#snapshotMs = parts.ticker.tickMs * settings.electionTicks
     this.#receipts = receipts
     const onFetched = (error?: unknown) => {
+      const { onDamage } = parts
       if (error === undefined) this.step({ kind: 'fetched' })
+      else if (isCorrupt(error) && onDamage) onDamage(error)
       else this.#fail(error)
     }
     const recent = new RecentBatches(parts.log, settings.recentBytesMax, onFetched, parts.catchUp)

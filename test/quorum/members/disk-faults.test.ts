@@ -69,6 +69,10 @@ describe('a member whose disk fails for a while', { concurrency: 2 }, () => {
         member.on('failed', (event) => failures.push(event))
         const theirs = await member.log('orders')
         await theirs.barrier()
+        const followed: string[] = []
+        const following = (async () => {
+          for await (const { data } of theirs.read({ follow: true })) followed.push(data.toString())
+        })()
         const leader = theirs.leader!
         assert.notEqual(leader, 2, 'it came back as a follower')
         failing.code = code
@@ -88,6 +92,10 @@ describe('a member whose disk fails for a while', { concurrency: 2 }, () => {
         for await (const { data } of theirs.read()) texts.push(data.toString())
         const during = Array.from({ length: 10 }, (_, i) => `during ${i}`)
         assert.deepEqual(texts, ['before', ...during, 'after'])
+        await until(() => followed.length === texts.length, 'whoever followed goes on')
+        assert.deepEqual(followed, texts)
+        await trio.stopMember(2)
+        await following
       })
     }
   }

@@ -237,6 +237,26 @@ describe('damage on one member', { concurrency: 2 }, () => {
     await assertSound(cluster, 2)
   })
 
+  it('that a leader finds is repaired without an election that somebody waits for', async (t) => {
+    const cluster = await clusterOf(t)
+    const { trio } = cluster
+    const leader = leaderOf(await trio.member(1).log('orders'))
+    const member = trio.member(leader)
+    const { repaired } = eventsOf(member)
+    const leaders: (number | undefined)[] = []
+    member.on('leader', (event) => {
+      if (event.log === 'orders') leaders.push(event.leader)
+    })
+    hurt(cluster, leader, 222)
+    const log = await member.log('orders')
+    const [report, offset] = await Promise.all([member.scrub(), log.append('meanwhile')])
+    assert.equal(report.damaged.length, 1)
+    assert(offset > cluster.offsets.at(-1)!)
+    await until(() => repaired.length === 1, 'it is repaired')
+    await until(() => leaders.some((id) => id !== undefined && id !== leader), 'another leads')
+    await assertAll(log, ['meanwhile'])
+  })
+
   it('is found by a scrub before anybody reads it', async (t) => {
     const cluster = await clusterOf(t)
     const { trio, offsets } = cluster
