@@ -5,6 +5,7 @@ import { cloneAll, type ForgetfulFiles } from 'tidemark/testing'
 import {
   assertCode,
   damageEntry,
+  gateOn,
   newFiles,
   openOn,
   patchFile,
@@ -13,6 +14,7 @@ import {
   resizeFile,
   someTexts,
   storesOf,
+  worstCrash,
 } from './fixtures.ts'
 import {
   appendTexts,
@@ -168,6 +170,36 @@ describe('damage in sealed segments of a replica', () => {
       await heal(log, peer)
       await assertSound(files, log)
     }
+  })
+
+  it('is repaired for good, whatever ends the process afterwards', async () => {
+    const { files, peer, sealed } = await closedReplica()
+    damageEntry(files, placesOf(peer, sealed[1]!)[1]!)
+    resizeFile(files, sealed[3]!, 200)
+    const log = await openReplica(files, ALL)
+    await heal(log, peer)
+    const crashed = worstCrash(files)
+    await log.close()
+    const again = await openReplica(crashed, ALL)
+    assert.deepEqual(again.replica.damage, [])
+    await assertSound(crashed, again)
+  })
+
+  it('is there still, where a crash comes while it is repaired', async () => {
+    const { files, peer, sealed } = await closedReplica()
+    damageEntry(files, placesOf(peer, sealed[1]!)[1]!)
+    const log = await openReplica(files, ALL)
+    const gate = gateOn(files, 'datasync', sealed[1])
+    const healing = heal(log, peer)
+    await gate.reached()
+    const crashed = worstCrash(files)
+    gate.open()
+    await healing
+    await log.close()
+    const again = await openReplica(crashed, ALL)
+    assert.equal(again.replica.damage.length, 1)
+    await heal(again, peer)
+    await assertSound(crashed, again)
   })
 
   it('is found by a check of every byte', async () => {
