@@ -237,6 +237,42 @@ describe('damage on one member', { concurrency: 2 }, () => {
     await assertSound(cluster, 2)
   })
 
+  it('again and again, while all append and somebody follows, loses nothing', async (t) => {
+    const cluster = await clusterOf(t)
+    const { trio } = cluster
+    const draw = drawsOf(7)
+    const logs = await Promise.all([1, 2, 3].map((id) => trio.member(id).log('orders')))
+    const followed: string[] = []
+    const reader = logs[0]!.read({ follow: true })
+    const following = (async () => {
+      for await (const { data } of reader) followed.push(data.toString())
+    })()
+    const more: string[] = []
+    let isOver = false
+    const appending = (async () => {
+      for (let i = 0; !isOver; i++) {
+        const text = `more ${i} ${'y'.repeat(900)}`
+        await logs[i % 3]!.append(text)
+        more.push(text)
+      }
+    })()
+    for (let round = 0; round < 6; round++) {
+      const paths = filesOf(cluster, 1, '.store')
+      const path = paths[draw(paths.length - 1)]!
+      if (round === 3) truncateSync(path, 64 + draw(20_000))
+      else flip(path, (64 + draw(20_000)) * 8)
+      await trio.member(1).scrub()
+    }
+    isOver = true
+    await appending
+    for (const log of logs) await assertAll(log, more)
+    await until(() => followed.length === COUNT + more.length, 'all is followed')
+    assert.deepEqual(followed.slice(COUNT), more)
+    await reader.return()
+    await following
+    await assertSound(cluster, 1)
+  })
+
   it('that a leader finds is repaired without an election that somebody waits for', async (t) => {
     const cluster = await clusterOf(t)
     const { trio } = cluster
