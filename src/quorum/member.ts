@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
 import { bytes, FolderLock, type InputOf } from '../log/index.ts'
+import { answerAdmin } from './admin.ts'
 import { answerRequests } from './answers.ts'
 import { CATALOG_ID, CATALOG_NAME } from './catalog.ts'
 import { CatalogFollower } from './catalog-follower.ts'
@@ -28,9 +29,10 @@ import {
   type MemberOptions,
   type ReplicatedLogOptions,
 } from './member-options.ts'
+import { OPERATION } from './operations.ts'
 import { Outbox } from './outbox.ts'
 import { ReplicatedLog } from './replicated-log.ts'
-import { Requests, type Send } from './requests.ts'
+import { operationOf, Requests, type Send } from './requests.ts'
 import { Scrubber, type ScrubOptions, type ScrubReport } from './scrubber.ts'
 import { Ticker } from './ticker.ts'
 import { type PeerIdentity, Refusal, Transport } from './transport/index.ts'
@@ -387,6 +389,7 @@ export class Member {
     }
     const follower = await CatalogFollower.open(this.#context, this.#logs, hosted, onState)
     this.#follower = follower
+    this.#requests.handle(OPERATION.admin, answerAdmin(this))
     this.#keeper = new Keeper(this.#context, this.#logs, async () => {
       await follower.catchUp()
       await this.#sayWhere()
@@ -411,6 +414,7 @@ export class Member {
       waitingBytesMax: WAITING_BYTES_MAX,
       onFrame: (from, frame) => this.#onFrame(from, frame),
       isSame: (peer) => this.#isSame(peer.id, textOf(peer.incarnation)),
+      onOperatorFrame: (operator, frame) => this.#onOperatorFrame(operator, frame),
       checkMember: (peer) => {
         if (!this.#peers.isRemoved(peer)) return undefined
         return new Refusal('removed', `member ${peer} was removed from the cluster`)
@@ -452,6 +456,11 @@ export class Member {
     } else if (!this.#requests.onFrame(from, frame)) {
       throw new Error(`a frame of kind ${frame.kind}, which nobody knows`)
     }
+  }
+
+  #onOperatorFrame(operator: number, frame: Frame): void {
+    if (operationOf(frame) === OPERATION.admin && this.#requests.onFrame(operator, frame)) return
+    throw new Error('an operator asks for what only members may')
   }
 
   #met(peer: PeerIdentity): void {

@@ -1,4 +1,4 @@
-/** What a member asks of another about a log: the numbers go over the wire. */
+/** What a member asks of another about a log, or an operator of a member: the numbers go over the wire. */
 export const OPERATION = {
   /** To the leader: append a group. */
   append: 1,
@@ -10,4 +10,6 @@ export const OPERATION = {
   snapshotPart: 4,
   /** Have a snapshot at or above a mark, by yourself or from me. */
   holdSnapshot: 5,
+  /** What an operator asks, who is no member: the only thing that it may. */
+  admin: 6,
 } as const

@@ -50,6 +50,11 @@ interface Asked {
 const REPLY_HEAD_BYTES = 6
 const REQUEST_HEAD_BYTES = 7
 
+/** The operation of a request; undefined of any other frame. */
+export function operationOf({ kind, head }: Frame): number | undefined {
+  return kind === FRAME_REQUEST ? head[REPLY_HEAD_BYTES] : undefined
+}
+
 /** Questions to other members, and their answers, in any order: over the connection that messages go by. */
 export class Requests {
   readonly #send: Send

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { getU16, getU32, setU16, setU32 } from '../../base/index.ts'
+import type { Random } from '../../io/index.ts'
 import { Refusal } from './refusal.ts'
 
 // What two members say to each other before either believes anything; docs/format.md has the bytes.
@@ -13,7 +14,7 @@ export const KIND_ALIVE = 5
 /** Of what members say once they are connected: frames have a version of their own. */
 const PROTOCOL = 1
 export const INCARNATION_BYTES = 16
-export const NONCE_BYTES = 16
+const NONCE_BYTES = 16
 export const FOUNDERS_BYTES = 8
 export const CLUSTER_BYTES_MAX = 255
 
@@ -101,4 +102,11 @@ export function proofOf(role: Role, secret: string, dialer: Hello, acceptor: Hel
 export function checkProof(given: Buffer, due: Buffer): void {
   if (given.length === due.length && timingSafeEqual(given, due)) return
   throw new Refusal('secret', 'another secret')
+}
+
+/** What nobody can have said before. */
+export function nonceOf(random: Random): Uint8Array {
+  const nonce = new Uint8Array(NONCE_BYTES)
+  for (let at = 0; at < NONCE_BYTES; at += 4) setU32(nonce, at, random.uint32())
+  return nonce
 }

@@ -1,4 +1,4 @@
-import { errnoOf, invariant, setU32, TidemarkError } from '../../base/index.ts'
+import { errnoOf, invariant, TidemarkError } from '../../base/index.ts'
 import {
   type Connection,
   type Listener,
@@ -8,13 +8,14 @@ import {
 } from '../../io/index.ts'
 import { encodeFrame, FRAME_HEADER_BYTES } from '../wire/index.ts'
 import { Handshake, type PeerIdentity } from './handshake.ts'
-import { NONCE_BYTES, OPERATOR } from './hello.ts'
+import { nonceOf, OPERATOR } from './hello.ts'
 import { Link, type LinkEnd } from './link.ts'
 import { Operators } from './operators.ts'
 import { checkFounders, checkOptions, checkPeer, type TransportOptions } from './options.ts'
 import { Redial } from './redial.ts'
 import { Refusal } from './refusal.ts'
 import { RefusedEvents } from './refused-events.ts'
+import { tlsRefusal } from './tls-refusal.ts'
 
 /** Connections that came in and have proven nothing yet; the oldest makes room. */
 const STRANGERS_MAX = 64
@@ -251,14 +252,12 @@ export class Transport {
   #handshake(dialed: Peer | undefined, isFor: (name: string) => boolean): Handshake {
     const { id, cluster, incarnation, secret = '', tls, random } = this.#options
     const founders = this.#founders
-    const nonce = new Uint8Array(NONCE_BYTES)
-    for (let at = 0; at < NONCE_BYTES; at += 4) setU32(nonce, at, random.uint32())
     return new Handshake({
       id,
       cluster,
       incarnation,
       secret,
-      nonce,
+      nonce: nonceOf(random),
       founders,
       ...(dialed && { expected: dialed.id }),
       checkDialer: (other) => this.#checkDialer(other),
@@ -329,7 +328,7 @@ export class Transport {
     if (this.#isClosed) return
     const { why, error } = end
     const peer = proven ?? dialed
-    const refusal = end.refusal ?? this.#tlsRefusal(link, end, dialed)
+    const refusal = end.refusal ?? (dialed && this.#options.tls && tlsRefusal(link, end))
     if (refusal) {
       const id = peer && { id: peer.id }
       this.#refused.add({ address: link.remote, ...refusal, ...id })
@@ -341,20 +340,6 @@ export class Transport {
       this.#options.onDown(proven.id, why)
       if (!dialed && end.isLost) this.#probe(proven)
     } else if (dialed && errnoOf(error) === 'ECONNREFUSED') this.#unreachable(dialed)
-  }
-
-  /** TLS has no words of ours: that it failed is seen by how the connection ended before a word was heard. */
-  #tlsRefusal(link: Link, end: LinkEnd, dialed: Peer | undefined): LinkEnd['refusal'] {
-    const { error, why, isLost } = end
-    if (!this.#options.tls || !dialed || !isLost || link.hasHeard) return undefined
-    if (link.isOpen) {
-      const text = `${why}, without a word: so does who does not accept a certificate`
-      return { reason: 'certificate', text, byPeer: true }
-    }
-    const code = errnoOf(error)
-    // Errors of the system, such as ECONNREFUSED, have nothing to do with TLS.
-    if (code === undefined || /^E[A-Z]+$/.test(code)) return undefined
-    return { reason: 'certificate', text: `${why} (${code})`, byPeer: code.includes('ALERT') }
   }
 
   /** Who does not dial would not see that nobody listens there any more. */
