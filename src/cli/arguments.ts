@@ -57,8 +57,13 @@ export class Arguments {
       if (token.kind === 'positional') positionals.push(token.value)
       if (token.kind !== 'option') continue
       const value = optionValue(shape, options, token)
+      const before = values.get(token.name)
+      if (options[token.name]?.isMany && before !== undefined) {
+        values.set(token.name, `${before},${value}`)
+        continue
+      }
       // Of two values one would be dropped, and nobody told.
-      if (value !== true && values.has(token.name)) {
+      if (value !== true && before !== undefined) {
         throw new UsageError(`--${token.name} is given twice; give it once`)
       }
       values.set(token.name, value)

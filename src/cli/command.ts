@@ -7,6 +7,8 @@ export interface OptionShape {
   readonly value?: string
   /** One letter. */
   readonly short?: string
+  /** It can be given several times: what stands behind it is joined by commas. */
+  readonly isMany?: boolean
   readonly help: string
 }
 

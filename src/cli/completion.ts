@@ -71,9 +71,9 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }
 
-function zshOption(name: string, { value, help }: OptionShape): string {
+function zshOption(name: string, { value, isMany, help }: OptionShape): string {
   const text = help.replace(/[[\]:]/g, '\\$&')
-  return quoted(`--${name}[${text}]${value === undefined ? '' : `:${value}: `}`)
+  return quoted(`${isMany ? '*' : ''}--${name}[${text}]${value === undefined ? '' : `:${value}: `}`)
 }
 
 function zshScript(commands: readonly CommandShape[]): string {

@@ -6,6 +6,7 @@ import { append } from './commands/append.ts'
 import { backup } from './commands/backup.ts'
 import { bench } from './commands/bench.ts'
 import { cat } from './commands/cat.ts'
+import { cluster } from './commands/cluster.ts'
 import { completionOf } from './commands/completion.ts'
 import { cursors } from './commands/cursors.ts'
 import { deletion } from './commands/delete.ts'
@@ -23,7 +24,7 @@ import { suggestion } from './nearest.ts'
 import { Output } from './output.ts'
 
 const OPERATIONS = [verify, repair, trim, cursors, dump, backup, deletion]
-const ALL = [append, cat, info, ...OPERATIONS, kv, bench, demo]
+const ALL = [append, cat, info, ...OPERATIONS, kv, cluster, bench, demo]
 const COMMANDS: readonly Command[] = [...ALL, completionOf(ALL)]
 
 function version(): string {

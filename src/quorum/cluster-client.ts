@@ -1,4 +1,4 @@
-import { TidemarkError } from '../base/index.ts'
+import { errnoOf, TidemarkError } from '../base/index.ts'
 import {
   type Clock,
   type Network,
@@ -64,13 +64,24 @@ export class ClusterClient {
     const { timeoutMs = TIMEOUT_MS } = options
     if (port === 0) throw invalid(`the address of a member has no port: ${options.address}`)
     if (!(timeoutMs >= 1)) throw invalid(`timeoutMs is not 1 or more: ${timeoutMs}`)
-    const client = new ClusterClient(options, timeoutMs)
+    const client = ClusterClient.#dial(options, timeoutMs)
     try {
       await client.#entered()
       return client
     } catch (error) {
       await client.close()
       throw error
+    }
+  }
+
+  static #dial(options: ClusterClientOptions, timeoutMs: number): ClusterClient {
+    try {
+      return new ClusterClient(options, timeoutMs)
+    } catch (error) {
+      if (!options.tls || errnoOf(error) === undefined) throw error
+      // What is no PEM is thrown before anybody is dialed.
+      const why = error instanceof Error ? error.message : String(error)
+      throw invalid(`the certificates and the key cannot be used: ${why}`)
     }
   }
 

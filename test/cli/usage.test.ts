@@ -14,6 +14,7 @@ const COMMANDS = [
   'backup',
   'delete',
   'kv',
+  'cluster',
   'bench',
   'demo',
   'completion',

@@ -1,12 +1,9 @@
-import { type Arguments, quoted, UsageError } from '../arguments.ts'
+import { type ActionShape, actionOf } from '../actions.ts'
+import type { Arguments } from '../arguments.ts'
 import type { Command, Context } from '../command.ts'
-import { suggestion } from '../nearest.ts'
 import { SYNC_OPTION } from '../sync-policy.ts'
 
-interface Action {
-  /** What it needs, one for each number of words that it can have. */
-  readonly words: readonly string[]
-  readonly options: readonly string[]
+interface Action extends ActionShape {
   /** What runs it, in ../kv/actions.ts. */
   readonly runs: keyof typeof import('../kv/actions.ts')
 }
@@ -37,31 +34,10 @@ const NAMES = Object.keys(ACTIONS)
 /** With --absent, cas is told nothing that it should expect. */
 const WORDS_OF_ABSENT = ['<key> <next>']
 
-/** Finds the action, and refuses words and options that are not for it. */
-function actionOf(args: Arguments): Action {
-  const name = args.positional('action')
-  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
-  if (!action) {
-    throw new UsageError(`kv has no action ${quoted(name)}; ${suggestion(name, NAMES)}`)
-  }
-  const stranger = args.given.find((option) => !action.options.includes(option))
-  if (stranger !== undefined) {
-    const known = action.options.map((option) => `--${option}`).join(', ')
-    throw new UsageError(`--${stranger} is not for kv ${name}, which has ${known}`)
-  }
-  const needed = args.flag('absent') ? WORDS_OF_ABSENT : action.words
-  const words = args.words('words')
-  const counts = needed.map((shape) => shape.split(' ').filter((word) => word !== '').length)
-  if (counts.includes(words.length)) return action
-  const most = Math.max(...counts)
-  if (words.length > most) {
-    throw new UsageError(`kv ${name} does not know what to do with ${quoted(words[most]!)}`)
-  }
-  throw new UsageError(`kv ${name} needs ${needed.at(-1)}, and was given ${words.length} of them`)
-}
-
 async function run(args: Arguments, context: Context): Promise<number> {
-  const { runs } = actionOf(args)
+  const { runs } = actionOf(args, 'kv', ACTIONS, ({ words }) => {
+    return args.flag('absent') ? WORDS_OF_ABSENT : words
+  })
   const actions = await import('../kv/actions.ts')
   return actions[runs](args, context)
 }

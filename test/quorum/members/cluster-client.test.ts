@@ -156,6 +156,8 @@ describe('a client of a cluster', () => {
     const mistrust = { ...ours.of.get('operator')!, ca: others.ca }
     await fails({ address, tls: mistrust }, 'INVALID_ARGUMENT', /the certificates do not fit/)
     await fails({ address }, 'UNAVAILABLE', /^nobody answers/)
+    const noKey = { ...ours.of.get('operator')!, ca, key: 'no PEM' }
+    await fails({ address, tls: noKey }, 'INVALID_ARGUMENT', /^the certificates and the key cannot/)
     await trio.stop()
     const plain = await Trio.start({}, 1)
     const tls = { ...ours.of.get('operator')!, ca }

@@ -1,0 +1,4 @@
+// Loaded by the command when it runs: what stands behind it is not for the others to pay for.
+export { add, remove } from './membership.ts'
+export { scrub, transfer } from './orders.ts'
+export { status } from './status.ts'

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { TidemarkError } from '../../base/index.ts'
+import { type Arguments, quoted } from '../arguments.ts'
+import { type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
+import { columns, count, seconds, size } from '../format.ts'
+import { Asking } from './asking.ts'
+import { memberOf } from './membership.ts'
+import { look } from './view.ts'
+
+const LOOK_MS = 100
+const SCRUB_MS = 3_600_000
+
+/** Only the leader can hand a log over, so it is the one that is told. */
+export async function transfer(args: Arguments, context: Context): Promise<number> {
+  const { out, interrupted } = context
+  const [name = '', word = ''] = args.words('words')
+  const to = memberOf(word)
+  const asking = new Asking(args, interrupted)
+  try {
+    const end = performance.now() + asking.timeoutMs
+    let leader = await leaderOf(name, asking)
+    if (leader.id !== to) await asking.at(leader.address, { do: 'transfer', log: name, to })
+    while (leader.id !== to) {
+      if (performance.now() > end) {
+        const text = `member ${to} does not lead ${name} yet; it may be behind, or not there`
+        throw new TidemarkError('UNAVAILABLE', text)
+      }
+      await delay(LOOK_MS, undefined, { signal: interrupted }).catch(() => {
+        throw interrupted.reason
+      })
+      // Between two leaders there is none.
+      leader = await leaderOf(name, asking).catch((error: unknown) => {
+        if (error instanceof TidemarkError && error.code === 'UNAVAILABLE') return leader
+        throw error
+      })
+    }
+    const text = `member ${to} leads ${name}`
+    out.line(args.flag('json') ? JSON.stringify({ log: name, leader: to }) : text)
+    return EXIT_DONE
+  } finally {
+    await asking.close()
+  }
+}
+
+async function leaderOf(name: string, asking: Asking): Promise<{ id: number; address: string }> {
+  const view = await look(asking)
+  const log = view.logs.find((one) => one.name === name)
+  if (!log) throw new TidemarkError('NOT_FOUND', `there is no log ${quoted(name)}`)
+  // The one that was asked is at the address that has answered, whatever it believes itself.
+  const asked = asking.member
+  if (asked && asked.id === log.leader) return asked
+  const leader = view.members.find(({ id }) => id === log.leader)
+  if (leader) return leader
+  throw new TidemarkError('UNAVAILABLE', `nobody leads ${name} now`)
+}
+
+/** What `member.scrub` reports, as far as it is of use here. */
+interface ScrubView {
+  readonly logs: number
+  readonly entries: number
+  readonly bytes: number
+  readonly damaged: readonly { readonly log: string; readonly from: number; readonly to: number }[]
+  readonly durationMs: number
+}
+
+/** Ends with 1 if something is damaged. */
+export async function scrub(args: Arguments, { out, interrupted }: Context): Promise<number> {
+  const [log] = args.words('words')
+  const asking = new Asking(args, interrupted)
+  try {
+    const ms = args.flag('timeout') ? asking.timeoutMs : SCRUB_MS
+    const report = await asking.any({ do: 'scrub', ...(log !== undefined && { log }) }, ms)
+    const view = report as ScrubView
+    if (args.flag('json')) out.line(JSON.stringify(report))
+    else out.write(scrubText(view))
+    return view.damaged.length > 0 ? EXIT_FAILED : EXIT_DONE
+  } finally {
+    await asking.close()
+  }
+}
+
+function scrubText({ logs, entries, bytes, damaged, durationMs }: ScrubView): string {
+  const facts = columns([
+    ['logs', count(logs)],
+    ['sound entries', count(entries)],
+    ['read', `${size(bytes)} in ${seconds(durationMs)}`],
+    ['damaged', damaged.length === 0 ? 'nothing' : 'is got back from others:'],
+  ])
+  const lines = damaged.map(({ log, from, to }) => `  ${log}: ${count(from)} to ${count(to - 1)}\n`)
+  return `${facts}${lines.join('')}`
+}
