@@ -120,7 +120,7 @@ export class Transport {
     data: readonly Uint8Array[],
     isOwed = false,
   ): boolean {
-    const link = this.#peers.get(to)?.link ?? this.#operators.get(to)
+    const link = this.#peers.get(to)?.link ?? this.#operatorFor(to)
     if (!link) return false
     const waiting = link.waitingBytes
     if (waiting > 0 && !isOwed) {
@@ -304,6 +304,14 @@ export class Transport {
     const address = this.#peers.get(id)?.address
     const host = address === undefined ? undefined : parseAddress(address, 'a peer').host
     return this.#options.tls?.names?.[id] ?? host
+  }
+
+  /** One that asks on and reads no answers would fill the memory: all of them are owed. */
+  #operatorFor(id: number): Link | undefined {
+    const link = this.#operators.get(id)
+    if (!link || link.waitingBytes <= this.#options.waitingBytesMax) return link
+    link.cut('it does not read what it has asked for')
+    return undefined
   }
 
   #operatorProven(link: Link): number {

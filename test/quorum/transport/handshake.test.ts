@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { seededRandom } from 'tidemark/testing'
-import { Handshake } from '#dist/quorum/transport/handshake.js'
+import { Handshake, type HandshakeOptions } from '#dist/quorum/transport/handshake.js'
 import { decodeRefusal, encodeRefusal, Refusal } from '#dist/quorum/transport/refusal.js'
 import { type Frame, FrameReader } from '#dist/quorum/wire/index.js'
 
@@ -16,20 +16,25 @@ const GOLDEN = [
   '3 ',
 ]
 
-function side(id: number, expected?: number): Handshake {
+const MEMBER = () => side(2, 1)
+/** No member: it takes whom it finds. */
+const OPERATOR = () => side(0, 0, { incarnation: Buffer.alloc(16), founders: Buffer.alloc(8) })
+
+function side(id: number, expected?: number, options: Partial<HandshakeOptions> = {}): Handshake {
   return new Handshake({
     id,
     cluster: 'shop',
     incarnation: Buffer.alloc(16, 0x10 + id),
     nonce: Buffer.alloc(16, 0x20 + id),
     secret: 'only we know',
-    ...(expected && { expected }),
+    ...(expected !== undefined && { expected }),
     founders: Buffer.alloc(8, 0x30),
     checkDialer: (other) => {
-      if (other !== 2) throw new Refusal('member', 'another member')
+      if (other !== 2 && other !== 0) throw new Refusal('member', 'another member')
     },
     checkPeer() {},
     checkCertificate() {},
+    ...options,
   })
 }
 
@@ -42,8 +47,8 @@ function framesOf(parts: readonly Uint8Array[]): Frame[] {
 }
 
 /** All frames in order; `change` stands between. Ends when nobody has anything to say. */
-function talk(change: (frame: Frame) => Frame) {
-  const [dialer, acceptor] = [side(2, 1), side(1)]
+function talk(change: (frame: Frame) => Frame, makeDialer = MEMBER) {
+  const [dialer, acceptor] = [makeDialer(), side(1)]
   const said: Frame[] = []
   const proven: number[] = []
   let sides = [acceptor, dialer]
@@ -72,26 +77,33 @@ describe('a handshake', () => {
     assert.deepEqual(proven, [2, 1])
   })
 
-  it('of which one bit is another proves nothing', () => {
-    for (let at = 0; at < 4; at++) {
-      const bits = 8 * talk((frame) => frame).said[at]!.head.length
-      for (let bit = 0; bit < bits; bit++) {
-        let seen = 0
-        const proven = { count: 0 }
-        const attempt = () => {
-          const done = talk((frame) => {
-            if (seen++ !== at) return frame
-            const head = Buffer.from(frame.head)
-            head[bit >> 3]! ^= 1 << (bit & 7)
-            return { ...frame, head }
-          })
-          proven.count = done.proven.length
+  for (const [who, makeDialer] of [
+    ['a member', MEMBER],
+    ['an operator', OPERATOR],
+  ] as const) {
+    it(`of ${who}, of which one bit is another, proves nothing`, () => {
+      const { proven: whole } = talk((frame) => frame, makeDialer)
+      assert.deepEqual(whole, [who === 'a member' ? 2 : 0, 1])
+      for (let at = 0; at < 4; at++) {
+        const bits = 8 * talk((frame) => frame, makeDialer).said[at]!.head.length
+        for (let bit = 0; bit < bits; bit++) {
+          let seen = 0
+          const proven = { count: 0 }
+          const attempt = () => {
+            const done = talk((frame) => {
+              if (seen++ !== at) return frame
+              const head = Buffer.from(frame.head)
+              head[bit >> 3]! ^= 1 << (bit & 7)
+              return { ...frame, head }
+            }, makeDialer)
+            proven.count = done.proven.length
+          }
+          assert.throws(attempt, Refusal, `bit ${bit} of frame ${at}`)
+          assert.equal(proven.count, 0)
         }
-        assert.throws(attempt, Refusal, `bit ${bit} of frame ${at}`)
-        assert.equal(proven.count, 0)
       }
-    }
-  })
+    })
+  }
 
   it('takes no frame but the one that is due', () => {
     for (const kind of [0, 2, 3, 5, 16]) {

@@ -102,6 +102,22 @@ describe('an operator', () => {
     await one.transport.close()
   })
 
+  it('is cut off if it reads no answers', async () => {
+    const { one, dial, close } = await startWithOperators()
+    const operator = dial()
+    await operator.welcome
+    operator.pause()
+    const much = Buffer.alloc(2 ** 20)
+    let sent = 0
+    while (one.transport.send(2 ** 32, ASK + 1, much, [], true)) {
+      assert(++sent < 64, 'it ends')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.equal(await dial().welcome, 1)
+    await operator.close()
+    await close()
+  })
+
   it('is one of at most 16', async () => {
     const { dial, close } = await startWithOperators()
     const operators = Array.from({ length: 16 }, () => dial())

@@ -17,6 +17,8 @@ export interface RawDialer {
   readonly refused: Promise<{ reason: RefusalReason; text: string } | undefined>
   readonly frames: Frame[]
   say(kind: number, head: Uint8Array, data?: Uint8Array[]): void
+  /** Reads no more. */
+  pause(): void
   close(): Promise<void>
 }
 
@@ -86,6 +88,7 @@ export function dialRaw(address: string, options: RawOptions = {}): RawDialer {
     refused: gone.then(() => refused),
     frames,
     say: (kind, head, data = []) => write(encodeFrame(kind, head, data)),
+    pause: () => void socket.pause(),
     async close() {
       socket.destroy()
       await gone
