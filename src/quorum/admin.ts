@@ -1,4 +1,3 @@
-import { TidemarkError } from '../base/index.ts'
 import { type AdminCommand, decodeCommand, encodeReply } from './admin-command.ts'
 import type { ReplicaId } from './core/index.ts'
 import type { Handler } from './requests.ts'
@@ -7,9 +6,9 @@ import type { Handler } from './requests.ts'
 export interface AdminFace {
   status(): unknown
   transfer(log: string, to: ReplicaId): Promise<void>
-  addMember?(id: ReplicaId, address: string): Promise<unknown>
-  removeMember?(id: ReplicaId): Promise<unknown>
-  scrub?(options: { readonly log?: string | undefined }): Promise<unknown>
+  addMember(id: ReplicaId, address: string): Promise<unknown>
+  removeMember(id: ReplicaId): Promise<unknown>
+  scrub(options: { readonly log?: string | undefined }): Promise<unknown>
 }
 
 /** Answers operators. Whatever they say, the answer is a result or an error: the connection goes on. */
@@ -30,16 +29,12 @@ async function perform(face: AdminFace, command: AdminCommand): Promise<unknown>
     case 'transfer':
       return face.transfer(command.log, command.to)
     case 'add':
-      return face.addMember ? face.addMember(command.id, command.address) : notHere(command)
+      return face.addMember(command.id, command.address)
     case 'remove':
-      return face.removeMember ? face.removeMember(command.id) : notHere(command)
+      return face.removeMember(command.id)
     case 'scrub': {
       const { log } = command
-      return face.scrub ? face.scrub(log === undefined ? {} : { log }) : notHere(command)
+      return face.scrub(log === undefined ? {} : { log })
     }
   }
-}
-
-function notHere(command: AdminCommand): never {
-  throw new TidemarkError('UNAVAILABLE', `this member does not know how to ${command.do} yet`)
 }

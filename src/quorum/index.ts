@@ -1,8 +1,8 @@
 /// <reference types="node" preserve="true" />
 // The public face of the quorum: its core, and what drives one replica of one log by it.
 
-export type { CatalogMember, MemberState } from './catalog-state.ts'
 export type { AdminCommand } from './admin-command.ts'
+export type { CatalogMember, MemberState } from './catalog-state.ts'
 export { ClusterClient, type ClusterClientOptions } from './cluster-client.ts'
 export * from './core/index.ts'
 export { HardStates } from './hard-states.ts'

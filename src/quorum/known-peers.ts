@@ -14,11 +14,23 @@ export class KnownPeers {
   readonly #addresses = new Map<ReplicaId, string>()
   /** Said by whoever has started the member, which may know better than what the catalog had by then. */
   readonly #given: ReadonlyMap<ReplicaId, string>
+  /** Who has said since where they are. */
+  readonly #moved = new Map<ReplicaId, string>()
   readonly #removed = new Set<ReplicaId>()
 
   constructor(own: ReplicaId, given: ReadonlyMap<ReplicaId, string>) {
     this.#own = own
     this.#given = given
+  }
+
+  /** The others that are to be connected with, and where they are, in order of their ids. */
+  get all(): { readonly id: ReplicaId; readonly address: string }[] {
+    const known = new Map([...this.#addresses, ...this.#given])
+    for (const [id, address] of this.#moved) known.set(id, address)
+    return [...known]
+      .filter(([id]) => !this.#removed.has(id) && id !== this.#own)
+      .map(([id, address]) => ({ id, address }))
+      .sort((a, b) => a.id - b.id)
   }
 
   isRemoved(id: ReplicaId): boolean {
@@ -33,7 +45,9 @@ export class KnownPeers {
       if (before === address || id === this.#own) continue
       this.#addresses.set(id, address)
       hasChanged = true
-      if (before !== undefined || !this.#given.has(id)) connections.setPeer(id, address)
+      if (before === undefined && this.#given.has(id)) continue
+      this.#moved.set(id, address)
+      connections.setPeer(id, address)
     }
     for (const id of removed) {
       if (this.#removed.has(id)) continue

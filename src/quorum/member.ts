@@ -138,7 +138,7 @@ export class Member {
       incarnationOf: (member) => {
         return member === id ? identity.incarnation : hardStates.peer(member)
       },
-      connected: () => [...options.peers.keys()].filter((peer) => this.#isConnected(peer)),
+      connected: () => this.#transport?.connected ?? [],
       // In a turn of its own: whatever a listener does or throws, it is not in the middle of anything.
       tell: (kind, event) => queueMicrotask(() => this.#events.emit(kind, event)),
     }
@@ -322,14 +322,14 @@ export class Member {
   }
 
   status(): MemberStatus {
-    const { id, cluster, peers } = this.#options
+    const { id, cluster } = this.#options
     return {
       id,
       cluster,
       address: this.address,
       incarnation: this.#identity.incarnation,
-      peers: [...peers].map(([peer, address]) => {
-        return { id: peer, address, isConnected: this.#isConnected(peer) }
+      peers: this.#peers.all.map((peer) => {
+        return { ...peer, isConnected: this.#isConnected(peer.id) }
       }),
       members: this.#follower?.catalog().members ?? [],
       placements: (this.#follower?.catalog().logs ?? []).map(({ name, placement }) => {

@@ -23,7 +23,7 @@ export interface LogView extends Omit<LogStatus, 'followers'> {
 /** Asks a member, and the leaders of the logs that it does not lead. Rejects as a request does. */
 export async function look(asking: Asking): Promise<ClusterView> {
   const own = statusOf(await asking.any({ do: 'status' }))
-  const members = membersIn(own)
+  const { members } = own
   const leaders = new Set(own.logs.map(({ leader }) => leader))
   const statuses = new Map<number, MemberStatus>([[own.id, own]])
   await Promise.all(
@@ -44,12 +44,4 @@ function statusOf(answer: unknown): MemberStatus {
   const status = answer as Partial<MemberStatus> | null
   if (Array.isArray(status?.logs) && Array.isArray(status.peers)) return status as MemberStatus
   throw new TidemarkError('UNAVAILABLE', 'the member has answered something else than its status')
-}
-
-function membersIn(status: MemberStatus & { readonly members?: readonly MemberView[] }) {
-  if (status.members) return status.members
-  const own = { id: status.id, address: status.address }
-  return [own, ...status.peers]
-    .map(({ id, address }) => ({ id, address, state: 'member' }))
-    .sort((a, b) => a.id - b.id)
 }

@@ -132,6 +132,11 @@ export class Transport {
     return true
   }
 
+  /** Members that there is a connection to. */
+  get connected(): number[] {
+    return [...this.#peers.values()].filter(({ link }) => link !== undefined).map(({ id }) => id)
+  }
+
   isConnected(id: number): boolean {
     return this.#peers.get(id)?.link !== undefined
   }
