@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Random, seededRandom } from '#dist/io/index.js'
 import type { LogAppend, LogRead } from '#dist/simulation/index.js'
-import { MemberError, type MemberHandle } from './member-handle.js'
+import type { MemberHandle } from './member-handle.js'
 import type { Members } from './members.js'
+import { MemberError } from './process-handle.js'
 
 /** Codes of appends that are certainly not in the log, nor ever will be. */
 const REFUSED = ['UNAVAILABLE', 'OVERLOADED', 'DOWN']

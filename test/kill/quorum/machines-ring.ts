@@ -1,8 +1,8 @@
 // Many state machines on one trio, whose members are stopped and started again in turn while clients execute.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from './clients.js'
-import { MemberError } from './member-handle.js'
 import { Members } from './members.js'
+import { MemberError } from './process-handle.js'
 import { machineFaults } from './verdict.js'
 
 export interface MachinesRingOptions {

@@ -1,32 +1,16 @@
 // What `npm run kill -- --quorum` and `--machines` run, and what they print.
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+
 import { machinesRing } from './machines-ring.js'
+import { BUILD, type BuildEdit, plant } from './planted-build.js'
 import { type QuorumRingResult, quorumRing } from './ring.js'
 
-export const BUILD = new URL('../../../../dist/', import.meta.url)
-
 /** Edits of the built code that the ring must find: one that cannot fail proves nothing. */
-export const BUGS = {
+const BUGS: Readonly<Record<string, BuildEdit>> = {
   receipts: {
     file: 'quorum/receipts.js',
     find: 'return this.#bySession.get(session)?.get(request);',
     replace: 'return undefined;',
   },
-} as const
-
-/** A copy of the build with a bug in it, in a folder. */
-export function plant(name: keyof typeof BUGS, folder: string): URL {
-  const bug = BUGS[name]
-  const into = join(folder, 'build')
-  cpSync(fileURLToPath(BUILD), into, { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  const path = join(into, bug.file)
-  const text = readFileSync(path, 'utf8')
-  if (text.split(bug.find).length !== 2) throw new Error(`${bug.file} does not have ${bug.find}`)
-  writeFileSync(path, text.replace(bug.find, bug.replace))
-  return pathToFileURL(`${into}/`)
 }
 
 export interface MainOptions {
@@ -40,10 +24,7 @@ export interface MainOptions {
 /** Resolves with whether every promise was kept. */
 export async function ringOfQuorum(options: MainOptions): Promise<boolean> {
   const { folder, seed, ms, bug, json } = options
-  if (bug !== undefined && !(bug in BUGS)) {
-    throw new Error(`there is no bug ${bug}; there is ${Object.keys(BUGS).join(', ')}`)
-  }
-  const build = bug === undefined ? BUILD : plant(bug as keyof typeof BUGS, folder)
+  const build = bug === undefined ? BUILD : plant(BUGS, bug, folder)
   const result = await quorumRing({
     build,
     folder,

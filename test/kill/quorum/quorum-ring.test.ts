@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { machinesRing } from './machines-ring.js'
-import { BUILD } from './main.js'
+import { BUILD } from './planted-build.js'
 import { quorumRing } from './ring.js'
 
 const MS = 8000
