@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { TidemarkError } from '../base/index.ts'
+import { TidemarkError } from '../base/index.ts'
 import { deleteLog } from '../log/index.ts'
 import { Catalog } from './catalog.ts'
 import { type CatalogLog, type CatalogState, hostsOf } from './catalog-state.ts'
@@ -52,7 +52,7 @@ export class CatalogFollower {
     onState: (state: Readonly<CatalogState>) => void,
   ): Promise<CatalogFollower> {
     const log = new ReplicatedLog<Buffer, Uint8Array | string>(context, hosted, undefined)
-    const catalog = await Catalog.open(localFirst(log))
+    const catalog = await mendedCatalog(context, log)
     const follower = new CatalogFollower(context, logs, log, catalog, onState)
     await follower.settle()
     follower.#following = follower.#follow()
@@ -192,4 +192,24 @@ export function definitionOf(log: CatalogLog, member: ReplicaId): LogDefinition 
   const members = isFounder ? membersOf(voters) : NO_MEMBERS
   const first = placement.preferred
   return { id, name, members, first, segmentBytes, maxEntryBytes, retention }
+}
+
+/**
+ * What is damaged of the catalog is got back from others, so they are given time to come. Rejects with CORRUPT if they
+ * do not.
+ */
+async function mendedCatalog(
+  { clock, settings }: MemberContext,
+  log: ReplicatedLog<Buffer, Uint8Array | string>,
+): Promise<Catalog> {
+  const end = clock.monotonic() + settings.timeoutMs
+  for (;;) {
+    try {
+      return await Catalog.open(localFirst(log))
+    } catch (error) {
+      const isDamaged = error instanceof TidemarkError && error.code === 'CORRUPT'
+      if (!isDamaged || clock.monotonic() >= end) throw error
+      await new Promise<void>((resolve) => clock.after(REOPEN_MS, resolve, true))
+    }
+  }
 }
