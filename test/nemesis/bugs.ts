@@ -2,11 +2,11 @@ import type { BuildEdit } from '../kill/quorum/planted-build.ts'
 
 /** Edits of the built code that the nemesis must find: one that cannot fail proves nothing. */
 export const BUGS: Readonly<Record<string, BuildEdit>> = {
-  /** A follower acknowledges what is not synced (NATS #7564). It takes the loss of power: `--only=power,power-all`. */
+  /** What is asked of the disk counts as done before it is (NATS #7564). It takes the loss of power: `--only=power,power-all`. */
   unsynced: {
-    file: 'quorum/core/state.js',
-    find: "    'append-reply',\n",
-    replace: '',
+    file: 'quorum/disk-queue.js',
+    find: 'Promise.all(own.writes)',
+    replace: 'own.writes.length',
   },
   /** One of two or three is a majority: `--only=kill,links`. */
   half: {

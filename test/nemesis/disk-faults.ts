@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type DiskState, HEALTHY } from './disk.ts'
 import { claim, type Fault, type Field, release, someOf } from './fault.ts'
 
@@ -48,6 +49,8 @@ const slow: Fault = {
   },
 }
 
+const LAG_MS = 500
+
 async function powerLoss(field: Field, count: number) {
   const { cluster, draws } = field
   const ids = claim(field, 'power', count)
@@ -55,6 +58,19 @@ async function powerLoss(field: Field, count: number) {
   // Some pause meanwhile, so that those who are left have to decide without them.
   const others = draws.chance(0.5) ? claim(field, 'power', Math.max(1, cluster.majority - 1)) : []
   for (const id of others) cluster.pause(id)
+  // A disk that lags has more to lose.
+  if (draws.chance(0.5)) {
+    const lag = { ...HEALTHY, delayMs: LAG_MS }
+    await Promise.all(
+      ids.map((id) =>
+        cluster
+          .place(id)
+          .process.ask('disk', lag)
+          .catch(() => {}),
+      ),
+    )
+    await delay(draws.between(0, 2 * LAG_MS))
+  }
   await Promise.all(
     ids.map((id) =>
       cluster

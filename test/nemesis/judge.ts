@@ -36,7 +36,8 @@ export async function judge(
     for (const log of LOG_NAMES) faults.push(...(await judgeLog(cluster, workload, followed, log)))
     faults.push(...(await judgeMachine(cluster, workload)))
   } catch (error) {
-    faults.push(`what all hold in the end cannot be read: ${error}`)
+    const said = cluster.failures.slice(-3).map(textOfFailure)
+    faults.push([`what all hold in the end cannot be read: ${error}`, ...said].join('; '))
   }
   return [...faults, ...unexpected(cluster)].filter((text, i, all) => all.indexOf(text) === i)
 }

@@ -54,7 +54,8 @@ export interface NemesisResult {
   readonly followed: number
   readonly commands: number
   readonly commandRetries: number
-  readonly failures: number
+  /** What members have told of failures of replicas, by code, how often. */
+  readonly failures: Readonly<Record<string, number>>
   readonly longestGapMs: number
   readonly codes: Readonly<Record<string, number>>
   readonly faults: readonly string[]
@@ -126,12 +127,14 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
       followed: followed.count,
       commands: commands.length,
       commandRetries: retries,
-      failures: cluster.failures.length,
+      failures: countedFailures(cluster),
       longestGapMs,
       faults: found,
     }
   } finally {
     clearInterval(timer)
+    // Its clients wait for nobody who is gone.
+    void workload.stop()
     await cluster.stop()
   }
 }
@@ -153,6 +156,15 @@ async function settle(cluster: Cluster, workload: Workload): Promise<string[]> {
   await Promise.all(cluster.ids.map((id) => cluster.place(id).process.end('SIGTERM')))
   await Promise.all(cluster.ids.map((id) => cluster.revive(id)))
   return faults
+}
+
+function countedFailures({ failures }: Cluster): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { log, code, name } of failures) {
+    const key = `${code ?? name}${log === '' ? ' at opening' : ''}`
+    counts[key] = (counts[key] ?? 0) + 1
+  }
+  return counts
 }
 
 function secondsSince(beginning: number): number {

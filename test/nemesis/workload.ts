@@ -14,6 +14,8 @@ const DOWN_PAUSE_MS = 5
 const COMMAND_PAUSE_MS = 20
 const TRIM_EVERY_MS = 1500
 const TRIM_KEEPS = 1000
+/** A client asks somebody else then: whoever was asked may be paused. */
+const PATIENCE_MS = 3000
 const BATCH_ONE_IN = 6
 const BATCH_MAX = 5
 
@@ -82,7 +84,9 @@ export class Workload {
       const values = Array.from({ length: size }, () => `${writer}-${n++}`)
       const history = this.histories.get(log)!
       const call = performance.now()
-      const outcome = await this.#outcome(place.process.ask('append', { log, names: values }))
+      const outcome = await this.#outcome(
+        patiently(place.process.ask('append', { log, names: values })),
+      )
       history.appends.push({ client: writer, values, outcome, call, return: performance.now() })
       if (outcome.kind === 'ok') history.end = Math.max(history.end, outcome.last + 1)
       // Another may do better.
@@ -117,7 +121,8 @@ export class Workload {
       const from = Math.max(0, history.end - TAIL)
       const call = performance.now()
       try {
-        const answer = await place.process.ask('read', { log, from, max: Number.MAX_SAFE_INTEGER })
+        const asked = { log, from, max: Number.MAX_SAFE_INTEGER }
+        const answer = await patiently(place.process.ask('read', asked))
         const times = { call, return: performance.now() }
         history.reads.push({ client: `reader ${reader}`, ...answer, ...times, linearizable: true })
         this.reads++
@@ -132,7 +137,8 @@ export class Workload {
       await delay(TRIM_EVERY_MS)
       const place = await this.#ready(at)
       try {
-        await place?.process.ask('trim', { log: TRIMMED_LOG, keep: TRIM_KEEPS })
+        if (place)
+          await patiently(place.process.ask('trim', { log: TRIMMED_LOG, keep: TRIM_KEEPS }))
       } catch (error) {
         this.#count(error)
       }
@@ -159,7 +165,7 @@ export class Workload {
       const place = await this.#ready(at)
       if (!place) return undefined
       try {
-        return await ask(place)
+        return await patiently(ask(place))
       } catch (error) {
         this.#count(error)
         this.retries++
@@ -172,5 +178,17 @@ export class Workload {
     if (!(error instanceof MemberError)) throw error
     this.codes[error.code] = (this.codes[error.code] ?? 0) + 1
     return error.code
+  }
+}
+
+async function patiently<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new MemberError('LATE', 'no answer in time')), PATIENCE_MS)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { BUILD } from '../kill/quorum/planted-build.ts'
+import { SCENARIOS } from './nats.ts'
+import { play } from './scenario.ts'
+
+describe('what Jepsen has found in NATS 2.12.1', () => {
+  for (const scenario of SCENARIOS) {
+    it(`${scenario.name}: ${scenario.text}`, async (t) => {
+      const seed = Math.floor(Math.random() * 2 ** 32)
+      t.diagnostic(`seed ${seed}`)
+      const { faults, acknowledged, skipped } = await play(scenario, BUILD, seed)
+      if (skipped !== undefined) return t.skip(skipped)
+      t.diagnostic(`${acknowledged} acknowledged`)
+      assert.deepEqual(faults, [])
+    })
+  }
+})
