@@ -13,8 +13,12 @@ export class Followed {
   readonly #readers = new Map<string, Reader>()
   count = 0
 
-  take(member: number, life: number, { log, entries, highWaterMark }: SeenNotice): void {
-    const key = `${log} of member ${member} in life ${life}`
+  take(
+    member: number,
+    life: number,
+    { log, entries, highWaterMark, reader: number }: SeenNotice,
+  ): void {
+    const key = `${log} of member ${member} in life ${life}, reader ${number}`
     const reader = this.#readers.get(key) ?? { next: 0, mark: 0 }
     this.#readers.set(key, reader)
     if (highWaterMark < reader.mark) {

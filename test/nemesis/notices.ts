@@ -6,6 +6,8 @@ export interface SeenNotice extends Notice {
   readonly log: string
   readonly entries: readonly (readonly [offset: number, name: string])[]
   readonly highWaterMark: number
+  /** Another number for each reader of this life. */
+  readonly reader: number
 }
 
 /** A replica has stopped, or could not be opened. */
