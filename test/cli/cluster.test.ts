@@ -90,7 +90,10 @@ describe('tidemark cluster', () => {
       [1, 'tidemark: NOT_FOUND: there is no log "nothing"\n'],
     )
     const no = await tidemark(['cluster', 'transfer', 'orders', '9', ...at(1)])
-    assert.match(no.stderr, /^tidemark: INVALID_ARGUMENT: member 9 has no vote in orders\n$/)
+    assert.match(
+      no.stderr,
+      /^tidemark: INVALID_ARGUMENT: member 9 has no vote in orders; members 1, 2, 3 have\n$/,
+    )
   })
 
   it('watches until it is interrupted, and goes on where members go', async () => {
