@@ -8,6 +8,7 @@ import { Arrivals } from './arrivals.ts'
 import {
   type HardState,
   type Message,
+  NO_MEMBERS,
   NOBODY,
   type Point,
   type ReplicaId,
@@ -17,6 +18,7 @@ import { DamageWatch, isCorrupt, knownDamage } from './damage-watch.ts'
 import { MarksAwaited } from './marks-awaited.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
+import { askToBeOut } from './readmission.ts'
 import { Refused, ReplicaHost } from './replica-host.ts'
 import {
   type AppendGroup,
@@ -55,7 +57,9 @@ export class HostedLog {
   readonly #damage: DamageWatch
   #life: Life | undefined
   /** The log of the last life: its marks hold, whatever has become of it. */
-  #log!: Log
+  #log: Log | undefined
+  /** The log cannot be opened: what it had promised is lost with it. */
+  #isLost = false
   #failure: unknown
   #leader: ReplicaId = NOBODY
   #term = 0
@@ -74,7 +78,7 @@ export class HostedLog {
     this.definition = definition
     this.#folder = join(context.dir, 'logs', String(definition.id))
     this.#awaited = new MarksAwaited(context.clock)
-    this.#arrivals = new Arrivals(context.clock, () => this.#log.highWaterMark)
+    this.#arrivals = new Arrivals(context.clock, () => this.#highWaterMark)
     this.#damage = new DamageWatch(definition.name, context.tell)
     const { clock, random, settings } = context
     this.pipeline = new AppendPipeline(
@@ -83,7 +87,7 @@ export class HostedLog {
         session: random.uint32() * 2 ** 16 + (random.uint32() % 2 ** 16),
         clock,
         leader: () => this.leader,
-        committed: () => this.#log.highWaterMark,
+        committed: () => this.#highWaterMark,
         onCommitted: (point) => this.#committed(point),
         whenHere: (mark, tell) => {
           if (this.#life) this.#arrivals.wait(mark, tell)
@@ -95,11 +99,17 @@ export class HostedLog {
     )
   }
 
-  /** Opens the replica, or makes it. Rejects as `Log.open` does. */
+  /**
+   * Opens the replica, or makes it. One that is lost is begun anew when the others agree. Rejects as `Log.open` does
+   * otherwise.
+   */
   static async open(context: MemberContext, definition: LogDefinition): Promise<HostedLog> {
     const hosted = new HostedLog(context, definition)
     const isNew = context.hardStates.get(String(definition.id)) === undefined
-    await hosted.#open()
+    await hosted.#open().catch((error: unknown) => {
+      if (!isCorrupt(error)) throw error
+      hosted.#fail(error)
+    })
     if (isNew) hosted.#standFirst(FIRST_TRIES)
     hosted.#watchRetention()
     return hosted
@@ -113,8 +123,19 @@ export class HostedLog {
     return this.definition.name
   }
 
+  /** Throws why the log could never be opened, if that is so. */
   get log(): Log {
+    if (!this.#log) throw this.#failure
     return this.#log
+  }
+
+  /** False: the log is lost, and the others have not let it begin anew yet. */
+  get hasOpened(): boolean {
+    return this.#log !== undefined
+  }
+
+  get #highWaterMark(): number {
+    return this.#log?.highWaterMark ?? 0
   }
 
   /** The log while it is open; undefined while the replica has failed, or is about to be opened again. */
@@ -219,6 +240,15 @@ export class HostedLog {
     return this.#awaited.until(isSo, timeoutMs, what)
   }
 
+  /** Resolves when the log has been opened. Rejects with why it cannot be, after a while or if nobody could help. */
+  async whenOpened(canBeHelped: boolean): Promise<void> {
+    const { timeoutMs } = this.#context.settings
+    const isOpen = this.until(() => this.hasOpened, canBeHelped ? timeoutMs : 0, 'it is open')
+    await isOpen.catch(() => {
+      throw this.#failure
+    })
+  }
+
   /** Takes nothing more; what was not answered rejects with CLOSED. */
   giveUp(): void {
     this.#isClosed = true
@@ -273,6 +303,8 @@ export class HostedLog {
     if (isKnown && !Log.isIn(this.#folder, files)) throw this.#halfLost('is not there any more')
     const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
     try {
+      // What was shown is safe: it is shown again, as far as it is on the disk.
+      log.replica.commit(Math.min(this.#highWaterMark, log.replica.endOffset))
       const isEmpty = log.replica.endOffset === 0 && log.replica.damage.length === 0
       if (!isKnown && !isEmpty)
         throw this.#halfLost('is there, but not what this member has voted for')
@@ -332,7 +364,7 @@ export class HostedLog {
     const isNew = hard === undefined && this.definition.members.voters.length === 0
     if (isNew) await hardStates.save(key, this.#firstState())
     else if (!hard || !isUnstarted(hard)) return
-    if (Log.isIn(this.#folder, files)) await deleteLog(this.#folder, { lock, files })
+    if (files.existsSync(this.#folder)) await emptyFolder(this.#folder, { lock, files })
   }
 
   #firstState(): HardState {
@@ -358,6 +390,7 @@ export class HostedLog {
   #fail(error: unknown): void {
     if (this.#failure !== undefined || this.#isClosed) return
     this.#failure = error
+    this.#isLost = this.#life === undefined && isCorrupt(error)
     const livedMs = this.#context.clock.monotonic() - this.#openedAt
     if (livedMs > REOPEN_MS_MAX) this.#reopenMs = REOPEN_MS
     const isMet = this.#life !== undefined && isCorrupt(error)
@@ -383,11 +416,21 @@ export class HostedLog {
   async #reopen(): Promise<void> {
     if (this.#isClosed) return
     try {
+      if (this.#isLost && (await askToBeOut(this.#context, this.id))) await this.#forget()
       await this.#open()
+      this.#awaited.check()
     } catch (error) {
       this.#failure = undefined
       this.#fail(error)
     }
+  }
+
+  /** Nothing is counted on any more that this replica has promised: the next opening begins with nothing. */
+  async #forget(): Promise<void> {
+    const configurations = [{ point: { term: 0, mark: 0 }, members: NO_MEMBERS }]
+    const nothing: HardState = { term: 0, vote: NOBODY, promised: undefined, configurations }
+    await this.#context.hardStates.save(String(this.id), nothing)
+    this.#context.tell('lost', { log: this.name })
   }
 
   async #end(): Promise<void> {
@@ -440,6 +483,18 @@ export class HostedLog {
     return new TidemarkError('CLOSED', `the log ${this.name} is closed on this member`)
   }
 }
+
+/** Removes a log, and what is left of one that is not to be recognized any more. */
+async function emptyFolder(folder: string, { lock, files }: Ports): Promise<void> {
+  await deleteLog(folder, { lock, files }).catch((error: unknown) => {
+    if (!(error instanceof TidemarkError) || error.code !== 'NOT_FOUND') throw error
+    for (const name of files.listSync(folder)) {
+      if (name !== 'snapshots' && name !== 'cursors') files.removeSync(join(folder, name))
+    }
+  })
+}
+
+type Ports = Required<Pick<MemberContext, 'lock' | 'files'>>
 
 /** True of a replica that began with nothing, and has heard of no leader since. */
 function isUnstarted({ term, configurations }: HardState): boolean {

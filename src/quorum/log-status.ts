@@ -37,7 +37,9 @@ export interface LogStatus {
 }
 
 export function statusOf(hosted: HostedLog): LogStatus {
-  const { log, status, host, name, id, definition, failure } = hosted
+  const { status, host, name, id, definition, failure } = hosted
+  const log = hosted.hasOpened ? hosted.log : undefined
+  const highWaterMark = log?.highWaterMark ?? 0
   const followers = [...(host?.progress ?? [])].map(([follower, { match, state }]) => {
     return { id: follower, synced: match, state }
   })
@@ -47,10 +49,10 @@ export function statusOf(hosted: HostedLog): LogStatus {
     role: status?.role ?? 'failed',
     term: status?.term ?? 0,
     leader: status && status.leader !== NOBODY ? status.leader : undefined,
-    lowWaterMark: log.lowWaterMark,
-    highWaterMark: log.highWaterMark,
-    endOffset: status?.last.mark ?? log.highWaterMark,
-    synced: status?.stable ?? log.highWaterMark,
+    lowWaterMark: log?.lowWaterMark ?? 0,
+    highWaterMark,
+    endOffset: status?.last.mark ?? highWaterMark,
+    synced: status?.stable ?? highWaterMark,
     members: status?.members ?? definition.members,
     holes: status?.holes ?? [],
     repaired: hosted.repaired,

@@ -62,6 +62,8 @@ export interface MemberEvents {
   readonly failed: FailedEvent
   readonly damaged: DamagedEvent
   readonly repaired: RepairedEvent
+  /** A replica on this member was beyond repair: it begins anew, and gets everything from the others. */
+  readonly lost: LogEvent
   readonly created: LogEvent
   readonly deleted: LogEvent
   readonly members: MembersEvent

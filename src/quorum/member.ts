@@ -222,6 +222,7 @@ export class Member {
         new TidemarkError('NOT_FOUND', `there is no log ${name} any more`)
       )
     }
+    await hosted.whenOpened(hostsOf(known.placement).length > 1)
     const { codec } = options
     // Plain bytes are handed on as they are.
     const own = (codec as unknown) === bytes ? undefined : codec
@@ -383,6 +384,7 @@ export class Member {
     this.#logs.add(hosted)
     answerRequests(this.#context, this.#logs)
     const transport = await this.#connect()
+    await hosted.whenOpened(this.#options.peers.size > 0)
     const onState = (state: Readonly<CatalogState>) => {
       if (!this.#peers.follow(state, transport)) return
       this.#context.tell('members', { members: state.members })

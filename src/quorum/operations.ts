@@ -12,4 +12,6 @@ export const OPERATION = {
   holdSnapshot: 5,
   /** What an operator asks, who is no member: the only thing that it may. */
   admin: 6,
+  /** To the leader: go on without my replica, which is lost. */
+  leaveOut: 7,
 } as const
