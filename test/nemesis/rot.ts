@@ -34,11 +34,8 @@ export function storesOf(dir: string, only?: 'newest' | 'sealed', log?: string):
   return found
 }
 
-/** Of a store: without it the file is not known for one. */
-const HEADER_BYTES = 64
-
-/** Turns bits in what was written of a file, from a position on. Returns how many. */
-export function flipBits(path: string, draws: Draws, count: number, from = HEADER_BYTES): number {
+/** Turns bits in what was written of a file. Returns how many. */
+export function flipBits(path: string, draws: Draws, count: number): number {
   const fd = openSync(path, 'r+')
   try {
     const bytes = Buffer.alloc(fstatSync(fd).size)
@@ -46,9 +43,9 @@ export function flipBits(path: string, draws: Draws, count: number, from = HEADE
     let end = bytes.length
     // Behind the end there is room that is reserved: nothing is there to be damaged.
     while (end > 0 && bytes[end - 1] === 0) end--
-    if (end <= from) return 0
+    if (end === 0) return 0
     for (let i = 0; i < count; i++) {
-      const at = draws.integer(from, end - 1)
+      const at = draws.integer(0, end - 1)
       const byte = Buffer.from([bytes[at]! ^ (1 << draws.integer(0, 7))])
       writeSync(fd, byte, 0, 1, at)
     }
@@ -84,7 +81,7 @@ async function rot(field: Field, name: string, { only, cuts }: RotOptions) {
   let bits = 0
   for (const store of stores) {
     if (cuts && draws.chance(0.3)) truncateSync(store, draws.integer(0, statSync(store).size))
-    else bits += flipBits(store, draws, draws.integer(1, BITS_MAX), cuts ? 0 : undefined)
+    else bits += flipBits(store, draws, draws.integer(1, BITS_MAX))
   }
   return {
     text: `${name}: ${bits} bits in ${stores.length} files of ${id}${isDown ? ', which is down' : ''}`,
@@ -111,7 +108,6 @@ const newest: Fault = {
 const sealed: Fault = {
   name: 'rot',
   text: 'bits turn in sealed files of a member, and files are cut',
-  offBecause: 'damage in sealed segments is not got back from others yet',
   strike: (field) => rot(field, 'rot', { only: 'sealed', cuts: true }),
 }
 
