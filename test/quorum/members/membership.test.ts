@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { Member, RefusedEvent } from 'tidemark/quorum'
+import type { LogStatus, Member, RefusedEvent } from 'tidemark/quorum'
 import { Trio, until } from './trio.ts'
 
 const stateOf = (member: Member, id: number) => member.members().find((m) => m.id === id)?.state
@@ -11,6 +11,9 @@ const votersOf = (member: Member, name: string) =>
     .status()
     .logs.find((log) => log.name === name)
     ?.members.voters.join()
+
+/** Until a change is over, all who voted before it are needed. */
+const isOver = ({ members }: LogStatus) => members.outgoing.length === 0
 
 async function textsOf(member: Member, name: string): Promise<string[]> {
   const log = await member.log(name)
@@ -113,6 +116,23 @@ describe('members of a cluster', { concurrency: 2 }, () => {
       .status()
       .logs.find((log) => log.name === 'log-0')
     assert.deepEqual(status?.members.learners, [without])
+  })
+
+  it('make three of one, which is not needed any more then', async (t) => {
+    const trio = await Trio.start({}, 1)
+    t.after(() => trio.stop())
+    await (await trio.member(1).log('orders')).append('alone')
+    for (const id of [2, 3]) {
+      await trio.member(1).addMember(id, `127.0.0.1:${await trio.portFor(id)}`)
+      await trio.startMember(id, { join: true })
+    }
+    await until(() => votersOf(trio.member(3), 'orders') === '1,2,3', 'all have a vote')
+    await until(() => votersOf(trio.member(3), '$catalog') === '1,2,3', 'on the catalog too')
+    await until(() => trio.member(2).status().logs.every(isOver), 'nothing is under way')
+    await trio.stopMember(1)
+    await (await trio.member(3).log('orders')).append('two of three')
+    assert.deepEqual(await textsOf(trio.member(2), 'orders'), ['alone', 'two of three'])
+    await (await trio.member(2).log('more')).append('x')
   })
 
   it('hand over the lead when they are told to, and by themselves to who should have it', async (t) => {

@@ -68,9 +68,14 @@ export class Trio {
 
   /** Starts a member that none of the others knows yet. */
   async startJoiner(id: number, own: Partial<MemberOptions> = {}): Promise<Member> {
+    await this.portFor(id)
+    return this.startMember(id, { join: true, ...own })
+  }
+
+  async portFor(id: number): Promise<number> {
     const [port] = await freePorts(1)
     this.peers[id] = `127.0.0.1:${port}`
-    return this.startMember(id, { join: true, ...own })
+    return port!
   }
 
   async stopMember(id: number): Promise<void> {
