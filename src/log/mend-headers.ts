@@ -14,31 +14,53 @@ import {
 import { scanEntries, segmentStart } from './segment-scan.ts'
 import type { Steps } from './steps.ts'
 
+/** A header that was written again, and what was there before. */
+export interface MendedHeader {
+  readonly path: string
+  readonly before: Uint8Array
+}
+
 /**
  * Writes the headers of stores again that are damaged and can be told for certain: by their checksum, where one bit
- * has flipped, or by what the segments before and behind say. True if any was written.
+ * has flipped, or by what the segments before and behind say. Notes those that it has written in `mended`.
  */
 export function* mendHeaders(
   settings: LogSettings,
   folder: string,
   { headless }: Chain,
-): Steps<boolean> {
-  let hasWritten = false
+  mended: MendedHeader[],
+): Steps {
   for (const { file: name } of headless) {
     const header =
       headerByBit(settings.files, folder, name) ?? (yield* between(settings, folder, name))
     if (!header) continue
     const path = join(folder, name)
-    const file = settings.files.openSync(path, 'write')
+    mended.push({ path, before: firstBytes(settings.files, path) })
+    yield* writeHeader(settings.files, path, encodeSegmentHeader(header))
+  }
+}
+
+/** Puts back what was there: a log that is refused is left as it was found. */
+export function* unmendHeaders(files: Files, mended: readonly MendedHeader[]): Steps {
+  for (const { path, before } of mended) {
+    yield* writeHeader(files, path, before)
+    const file = files.openSync(path, 'write')
     try {
-      yield writeStep(file, encodeSegmentHeader(header), 0)
-      yield syncFileStep(file, path)
+      if (before.length < SEGMENT_HEADER_BYTES) file.truncateSync(before.length)
     } finally {
       file.closeSync()
     }
-    hasWritten = true
   }
-  return hasWritten
+}
+
+function* writeHeader(files: Files, path: string, bytes: Uint8Array): Steps {
+  const file = files.openSync(path, 'write')
+  try {
+    yield writeStep(file, bytes, 0)
+    yield syncFileStep(file, path)
+  } finally {
+    file.closeSync()
+  }
 }
 
 /**

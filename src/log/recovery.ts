@@ -3,7 +3,7 @@ import { errnoOf, invariant, MIB, TidemarkError } from '../base/index.ts'
 import type { File } from '../io/index.ts'
 import { examineSealed, isExamined } from './examine-sealed.ts'
 import { syncFileStep, syncFolderStep, writeStep } from './file-steps.ts'
-import { mendHeaders } from './mend-headers.ts'
+import { type MendedHeader, mendHeaders, unmendHeaders } from './mend-headers.ts'
 import { writeMeta } from './meta-file.ts'
 import type { Meta } from './meta-format.ts'
 import type { Recovered } from './meter.ts'
@@ -60,10 +60,15 @@ export function findLog(settings: LogSettings, folder: string): Found | undefine
  * The same for a replica, whose peers can give back what is missing at the end of a sealed segment. A segment header that
  * can be told for certain is written again.
  */
-function* findReplica(settings: LogSettings, folder: string): Steps<Found | undefined> {
+function* findReplica(
+  settings: LogSettings,
+  folder: string,
+  mended: MendedHeader[],
+): Steps<Found | undefined> {
   let outline = readOutline(settings.files, folder)
-  if (outline?.meta.isReplica && (yield* mendHeaders(settings, folder, outline.chain))) {
-    outline = readOutline(settings.files, folder)
+  if (outline?.meta.isReplica) {
+    yield* mendHeaders(settings, folder, outline.chain, mended)
+    if (mended.length > 0) outline = readOutline(settings.files, folder)
   }
   if (!outline) return undefined
   const { short } = outline.chain
@@ -84,8 +89,24 @@ function foundIn(outline: Outline): Found {
 
 /** Opens the log of a folder for writing: creates it, or brings it back to a sound state. */
 export function* openForWriting(settings: LogSettings, folder: string): Steps<WriterStart> {
+  const mended: MendedHeader[] = []
+  try {
+    return yield* openFound(settings, folder, mended)
+  } catch (error) {
+    yield* unmendHeaders(settings.files, mended)
+    throw error
+  }
+}
+
+function* openFound(
+  settings: LogSettings,
+  folder: string,
+  mended: MendedHeader[],
+): Steps<WriterStart> {
   const { files } = settings
-  const found = settings.replica ? yield* findReplica(settings, folder) : findLog(settings, folder)
+  const found = settings.replica
+    ? yield* findReplica(settings, folder, mended)
+    : findLog(settings, folder)
   if (!found) return yield* createLog(settings, folder)
   const { chain, marks } = found
   const meta = found.isHalfCreated ? { ...found.meta, isReplica: settings.replica } : found.meta
@@ -94,6 +115,11 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const size = storeSize(settings, active)
   const isWhole = meta.clean !== undefined && size === meta.clean.endPosition
   const isClean = isWhole && !settings.recheck && !isExamined(settings, active)
+  const examined = chain.segments.filter((segment) => {
+    const isShort = chain.short.some(({ file }) => file === segment.name)
+    return segment !== active && (isShort || isExamined(settings, segment))
+  })
+  const sealed = yield* examineSealed(settings, examined, lowMarks(found).lowWaterMark)
   let restored: Restored = { damage: [], recovered: NOTHING_RECOVERED }
   if (isClean) {
     active.endOffset = meta.clean!.endOffset
@@ -111,14 +137,7 @@ export function* openForWriting(settings: LogSettings, folder: string): Steps<Wr
   const low = lowMarks(found)
   const end = active.endOffset
   checkLow(folder, low.lowWaterMark, end)
-  const examined = chain.segments.filter((segment) => {
-    const isShort = chain.short.some(({ file }) => file === segment.name)
-    return segment !== active && (isShort || isExamined(settings, segment))
-  })
-  const damage = [
-    ...(yield* examineSealed(settings, examined, low.lowWaterMark)),
-    ...restored.damage,
-  ]
+  const damage = [...sealed, ...restored.damage]
   removeDead({ folder, settings }, chain.dead)
   const marked = isClean ? meta.clean!.highWaterMark : (marks?.highWaterMark ?? 0)
   const highWaterMark = settings.replica ? Math.max(low.lowWaterMark, Math.min(marked, end)) : end

@@ -251,7 +251,7 @@ function met(state: CatalogState, { id, incarnation }: CommandOf<'met'>): void {
 }
 
 function moved(state: CatalogState, { id, address }: CommandOf<'moved'>): void {
-  change(state, id, { address })
+  change(state, id, { address, isOwnWord: true })
 }
 
 function change(state: CatalogState, id: ReplicaId, to: Partial<CatalogMember>): void {

@@ -39,7 +39,7 @@ export async function keepCatalog(
   const catalog = context.catalog()
   const { state } = catalog
   if (state.members.length === 0) {
-    await catalog.execute({ kind: 'begin', members: context.founders })
+    await catalog.execute({ kind: 'begin', members: context.founders() })
     return
   }
   const { members, isSettled } = hosted.status!

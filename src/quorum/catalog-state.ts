@@ -47,6 +47,8 @@ export interface CatalogMember {
   readonly id: ReplicaId
   /** `host:port`. */
   readonly address: string
+  /** It says so itself; before, somebody else does. */
+  readonly isOwnWord?: boolean | undefined
   readonly state: MemberState
   /** Of its folder, once it was met. One that comes back with another has lost its folder. */
   readonly incarnation?: string | undefined

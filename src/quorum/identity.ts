@@ -47,7 +47,7 @@ function fingerprint(text: string): Buffer {
 }
 
 /** A member and its address, in order of their ids. */
-export function founders({ voters, peers, id, ownAddress }: CheckedOptions) {
+export function founders({ voters, peers, id }: CheckedOptions, ownAddress: string) {
   const addressOf = (member: ReplicaId) => (member === id ? ownAddress : peers.get(member)!)
   return voters.map((member) => ({ id: member, address: addressOf(member) }))
 }

@@ -10,7 +10,7 @@ interface Connections {
 /** Has a member connect with those who the catalog says are members, where it says that they are. */
 export class KnownPeers {
   readonly #own: ReplicaId
-  /** Addresses as the catalog had them last. */
+  /** Addresses as the catalog had them last: of those that were given, as they say themselves. */
   readonly #addresses = new Map<ReplicaId, string>()
   /** Said by whoever has started the member, which may know better than what the catalog had by then. */
   readonly #given: ReadonlyMap<ReplicaId, string>
@@ -40,12 +40,14 @@ export class KnownPeers {
   /** True if anything has changed. */
   follow({ members, removed }: Readonly<CatalogState>, connections: Connections): boolean {
     let hasChanged = false
-    for (const { id, address } of members) {
+    for (const { id, address, isOwnWord } of members) {
       const before = this.#addresses.get(id)
-      if (before === address || id === this.#own) continue
+      const isGiven = this.#given.has(id)
+      if (id === this.#own || before === address || (isGiven && !isOwnWord)) continue
       this.#addresses.set(id, address)
       hasChanged = true
-      if (before === undefined && this.#given.has(id)) continue
+      // As long as a member does not move, it is where this one was told that it is.
+      if (before === undefined && isGiven) continue
       this.#moved.set(id, address)
       connections.setPeer(id, address)
     }

@@ -51,7 +51,7 @@ export interface MemberContext {
   /** Which logs there are, as far as is known here. */
   readonly catalog: () => Catalog
   /** The members that this one was made with, itself included. */
-  readonly founders: readonly { readonly id: ReplicaId; readonly address: string }[]
+  readonly founders: () => readonly { readonly id: ReplicaId; readonly address: string }[]
   /** Of the folder of a member, if it was ever met. */
   readonly incarnationOf: (id: ReplicaId) => string | undefined
   /** Members that there is a connection to. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
+import { parseAddress } from '../io/index.ts'
 import { bytes, FolderLock, type InputOf } from '../log/index.ts'
 import { answerAdmin } from './admin.ts'
 import { answerRequests } from './answers.ts'
@@ -134,7 +135,7 @@ export class Member {
       catchUp: new CatchUp(clock, options.catchUpBytesPerSecond),
       settings,
       catalog: () => this.#follower!.catalog(),
-      founders: founders(options),
+      founders: () => founders(options, this.#ownAddress),
       incarnationOf: (member) => {
         return member === id ? identity.incarnation : hardStates.peer(member)
       },
@@ -233,7 +234,7 @@ export class Member {
   async #begin(): Promise<void> {
     const { catalog } = this.#follower!
     if (catalog().members.length > 0) return
-    await catalog().execute({ kind: 'begin', members: this.#context.founders })
+    await catalog().execute({ kind: 'begin', members: this.#context.founders() })
   }
 
   /** A member without a replica of a log gets one that learns, and does not vote. */
@@ -399,6 +400,12 @@ export class Member {
     this.#scrubber.start()
   }
 
+  /** Where others find this member: with the port that it really has. */
+  get #ownAddress(): string {
+    const { ownAddress } = this.#options
+    return parseAddress(ownAddress, 'peers').port === 0 ? this.address : ownAddress
+  }
+
   async #connect(): Promise<Transport> {
     const { id, cluster, peers, secret, tls, clock, random, electionMs } = this.#options
     this.#transport = await Transport.open({
@@ -443,11 +450,11 @@ export class Member {
 
   /** The others are told where to find this member, if that has changed. */
   async #sayWhere(): Promise<void> {
-    const { ownAddress } = this.#options
     const catalog = this.#follower!.catalog()
     const own = catalog.members.find(({ id }) => id === this.id)
-    if (!own || own.address === ownAddress) return
-    await catalog.execute({ kind: 'moved', id: this.id, address: ownAddress })
+    const address = this.#ownAddress
+    if (!own || (own.isOwnWord && own.address === address)) return
+    await catalog.execute({ kind: 'moved', id: this.id, address })
   }
 
   #onFrame(from: ReplicaId, frame: Frame): void {
