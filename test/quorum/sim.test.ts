@@ -44,6 +44,18 @@ describe('a simulated cluster', () => {
   })
 })
 
+describe('members that walk from three to five and to another three', () => {
+  for (const seed of [1, 2, 3, 4, 5, 6]) {
+    it(`keep their word at every stage, seed ${seed}`, async () => {
+      const { report, fault } = await runSeed(seed, [], true)
+      assert.equal(fault, undefined)
+      for (const stage of ['learner appended', 'joint appended', 'settled appended']) {
+        assert((report.faults[`walk: ${stage}`] ?? 0) > 0, stage)
+      }
+    })
+  }
+})
+
 describe('npm run sim', () => {
   const main = fileURLToPath(new URL('sim/main.js', import.meta.url))
   for (const word of ['--bogus', 'word', '--seeds=', '--seed=1e3', '--seconds=-1', '--without=x']) {

@@ -17,6 +17,7 @@ import {
   type Output,
   quorumVerdict,
 } from '#dist/quorum/core/index.js'
+import { hasArrived } from '#dist/quorum/next-members.js'
 import { judgeAppends } from './append-judge.ts'
 import type { AppendCounts } from './append-path.ts'
 import { Clients } from './clients.ts'
@@ -26,6 +27,7 @@ import { SimMember, type World } from './member.ts'
 import { Nemesis } from './nemesis.ts'
 import { drawSettings, type Fault, type SimSettings } from './settings.ts'
 import { Trace } from './trace.ts'
+import { Walk } from './walk.ts'
 
 export interface SimReport {
   readonly seed: number
@@ -61,6 +63,7 @@ export class SimCluster {
   readonly #members: SimMember[] = []
   readonly #clients: Clients
   readonly #nemesis: Nemesis
+  readonly #walk: Walk | undefined
   readonly #trace: Trace
   readonly #world: World
   readonly #initial: Members
@@ -79,8 +82,11 @@ export class SimCluster {
     overloaded: 0,
   }
 
-  constructor(seed: number, options: { without?: readonly Fault[]; traceLines?: boolean } = {}) {
-    this.settings = drawSettings(seed, options.without)
+  constructor(
+    seed: number,
+    options: { without?: readonly Fault[]; isWalk?: boolean; traceLines?: boolean } = {},
+  ) {
+    this.settings = drawSettings(seed, options.without, options.isWalk)
     this.#host = this.settings.host
     this.#trace = new Trace(options.traceLines ?? false)
     const draws = new Draws(seededRandom(seed ^ 0x5eed))
@@ -133,10 +139,26 @@ export class SimCluster {
       },
       draws.fork(),
     )
+    this.#walk = this.#walkOf()
   }
 
   get trace(): Trace {
     return this.#trace
+  }
+
+  #walkOf(): Walk | undefined {
+    const { walk } = this.settings
+    if (!walk) return undefined
+    return new Walk(
+      {
+        settings: walk,
+        time: this.#time,
+        network: this.#network,
+        members: this.#members,
+        add: () => this.#add(membersOf([])),
+      },
+      new Draws(seededRandom(this.settings.seed ^ 0x3a1d)),
+    )
   }
 
   async run(): Promise<SimReport> {
@@ -145,8 +167,10 @@ export class SimCluster {
     for (const member of this.#members) void member.start()
     this.#clients.start(settings.clients, settings.thinkMs, this.#draws.fork())
     this.#nemesis.start()
+    this.#walk?.start()
     while (!this.#isEnough() && this.#time.now < settings.endMs) await this.#runFor(100)
     this.#nemesis.stop()
+    this.#walk?.calm()
     await this.#goOnCalmly()
     this.#clients.stop()
     await this.#healMajority()
@@ -172,6 +196,7 @@ export class SimCluster {
         flipped: this.#flipped,
         refused: this.#refused,
         ...this.#nemesis.counts,
+        ...this.#walk?.counts,
       },
       appends: { ...this.#appendCounts },
       trace: this.#trace.digest(),
@@ -180,7 +205,8 @@ export class SimCluster {
 
   #isEnough(): boolean {
     const { eventsMin, ackedMin } = this.settings
-    return this.#time.events >= eventsMin && this.#clients.acked >= ackedMin
+    const isThere = this.#walk?.hasArrived ?? true
+    return isThere && this.#time.events >= eventsMin && this.#clients.acked >= ackedMin
   }
 
   /** What trouble did not let happen happens without it. */
@@ -210,6 +236,7 @@ export class SimCluster {
     if (!host) return
     if (host.status.role === 'leader') this.#leaders.add(host.status.term)
     this.#trace.step(this.#time.now, member.id, input, output)
+    this.#walk?.stepped(member, output)
   }
 
   /** The configuration of the replica that leads, or has got furthest. */
@@ -260,11 +287,20 @@ export class SimCluster {
     const all = this.#members.filter(({ isWiped }) => !isWiped)
     await this.#writes(all)
     await this.#until('all come to have the same', () => this.#agree(all))
+    this.#checkWalk()
     for (const member of all) {
       if (!everybody(this.#configuration()).includes(member.id)) continue
       const isRead = await this.#reads(member)
       if (!isRead) throw new Violation('Liveness', `replica ${member.id} cannot be read in the end`)
     }
+  }
+
+  /** Nobody but those who were wanted last is a member. */
+  #checkWalk(): void {
+    const walk = this.#walk
+    const members = this.#configuration()
+    if (!walk || hasArrived(members, walk.target)) return
+    throw new Violation('Arrival', `in the end the members are ${JSON.stringify(members)}`)
   }
 
   /**

@@ -81,6 +81,11 @@ export class Invariants {
     return watched
   }
 
+  /** A replica was taken out and has deleted what it had, and begins anew. Its votes are not forgotten. */
+  forget(id: number): void {
+    this.#watched.delete(id)
+  }
+
   /** What lay in a hole: by Log Matching, the place where it ends says all that is before. */
   batchesIn({ from, to, term }: Hole): Batch[] {
     const found: Batch[] = []

@@ -9,13 +9,14 @@ import { commandOf, runSeed, type SeedResult, shrink, traceSeed } from './run-se
 import { FAULTS, type Fault } from './settings.ts'
 import { Totals } from './totals.ts'
 
-const HELP = `npm run sim -- [--seed=N] [--seeds=N] [--list=N,N] [--seconds=N] [--without=kill,rot,...] [--trace] [--corpus] [--bugs]
+const HELP = `npm run sim -- [--seed=N] [--seeds=N] [--list=N,N] [--seconds=N] [--without=kill,rot,...] [--walk] [--trace] [--corpus] [--bugs]
 
   --seed=N       the first seed; a random one by default
   --seeds=N      how many seeds, one after the other (200)
   --list=N,N     these seeds instead
   --seconds=N    stop after so many seconds
   --without=...  leave kinds of faults out: ${FAULTS.join(', ')}
+  --walk         short runs in which the members walk from three to five, and back to another three
   --trace        print every step of the one seed
   --corpus       first run every seed that ever failed
   --bugs         plant known bugs, one at a time, and find each
@@ -47,6 +48,7 @@ async function runSeeds(
   seeds: readonly number[],
   without: readonly Fault[],
   seconds: number,
+  isWalk: boolean,
 ): Promise<{ totals: Totals; failed: [number, SeedResult] | undefined }> {
   const totals = new Totals()
   const stopAt = performance.now() + seconds * 1000
@@ -60,7 +62,7 @@ async function runSeeds(
       const give = () => {
         running = take()
         if (running === undefined) child.disconnect()
-        else child.send({ seed: running, without })
+        else child.send({ seed: running, without, isWalk })
       }
       child.on('message', (result: SeedResult) => {
         totals.add(result.report)
@@ -73,7 +75,7 @@ async function runSeeds(
         else
           reject(
             new Error(
-              `the process of seed ${running} ended with ${code}: ${commandOf(running, without)}`,
+              `the process of seed ${running} ended with ${code}: ${commandOf(running, without, isWalk)}`,
             ),
           )
       })
@@ -86,23 +88,29 @@ async function runSeeds(
 }
 
 function work(): void {
-  process.on('message', ({ seed, without }: { seed: number; without: Fault[] }) => {
-    void runSeed(seed, without).then((result) => process.send!(result))
-  })
+  process.on(
+    'message',
+    ({ seed, without, isWalk }: { seed: number; without: Fault[]; isWalk: boolean }) => {
+      void runSeed(seed, without, isWalk).then((result) => process.send!(result))
+    },
+  )
 }
 
 async function reportFailure(
   [seed, result]: [number, SeedResult],
   without: Fault[],
+  isWalk: boolean,
   isShrunk: boolean,
 ): Promise<void> {
   process.stdout.write(
-    `\nFAULT seed ${seed}: ${result.fault}\n  again: ${commandOf(seed, without)}\n`,
+    `\nFAULT seed ${seed}: ${result.fault}\n  again: ${commandOf(seed, without, isWalk)}\n`,
   )
   if (!isShrunk) return
-  const least = await shrink(seed, result, without)
+  const least = await shrink(seed, result, without, isWalk)
   if (least.without.length > without.length) {
-    process.stdout.write(`  with less: ${commandOf(seed, least.without)}\n${least.result.fault}\n`)
+    process.stdout.write(
+      `  with less: ${commandOf(seed, least.without, isWalk)}\n${least.result.fault}\n`,
+    )
   }
 }
 
@@ -115,6 +123,7 @@ function options() {
         list: { type: 'string', default: '' },
         seconds: { type: 'string', default: '86400' },
         without: { type: 'string', default: '' },
+        walk: { type: 'boolean', default: false },
         trace: { type: 'boolean', default: false },
         corpus: { type: 'boolean', default: false },
         bugs: { type: 'boolean', default: false },
@@ -138,12 +147,13 @@ async function main(): Promise<void> {
   const count = numberOf('seeds', values.seeds)
   const seconds = numberOf('seconds', values.seconds)
   const without = faultsOf(values.without)
+  const { walk } = values
   if (values.bugs || values.bug) {
     process.exitCode = (await huntPlantedBugs(seed, values.bug)) ? 0 : 1
     return
   }
   if (values.trace) {
-    process.stdout.write(`${(await traceSeed(seed, without)).join('\n')}\n`)
+    process.stdout.write(`${(await traceSeed(seed, without, walk)).join('\n')}\n`)
     return
   }
   const fresh = values.list
@@ -154,12 +164,12 @@ async function main(): Promise<void> {
     `simulated clusters: ${seeds.length} seeds at most, from ${seeds[0] ?? seed}\n`,
   )
   const started = performance.now()
-  const { totals, failed } = await runSeeds(seeds, without, seconds)
+  const { totals, failed } = await runSeeds(seeds, without, seconds, walk)
   process.stdout.write(`${totals.describe((performance.now() - started) / 1000)}\n`)
   if (totals.runs === 0) process.exitCode = 1
   if (failed) {
     process.exitCode = 1
-    await reportFailure(failed, without, !values.first)
+    await reportFailure(failed, without, walk, !values.first)
   }
 }
 

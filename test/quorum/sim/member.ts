@@ -10,7 +10,14 @@ import {
   type SimulatedNetwork,
   type SimulatedTime,
 } from 'tidemark/testing'
-import type { Batch, HardState, Input, Members, Output } from '#dist/quorum/core/index.js'
+import {
+  type Batch,
+  type HardState,
+  type Input,
+  type Members,
+  membersOf,
+  type Output,
+} from '#dist/quorum/core/index.js'
 import { HardStates } from '#dist/quorum/hard-states.js'
 import { readBatches } from '#dist/quorum/recent-batches.js'
 import { ReplicaHost } from '#dist/quorum/replica-host.js'
@@ -58,7 +65,7 @@ export class SimMember {
   readonly id: number
   readonly #world: World
   readonly #draws: Draws
-  readonly #initial: Members
+  #initial: Members
   #files = new ForgetfulFiles()
   #life: Life | undefined
   #isStarting = false
@@ -67,6 +74,10 @@ export class SimMember {
   #number = 0
   #wallOffsetMs: number
   #watched: Watched | undefined
+  /** What this life does with what arrives. */
+  #receive: ((from: number, packet: Packet) => void) | undefined
+  /** So long as the process lives. */
+  #isAttached = false
   /** Who took part, as it knew last. */
   #members: Members | undefined
   /** Everything takes so many times as long. */
@@ -168,12 +179,15 @@ export class SimMember {
     const appends = this.#appendPath(clock, log, host)
     this.#life = { clock, log, hardStates, host, watched, appends }
     const inbox = new Inbox(this.#draws.fork(), onRefusedFrame)
-    network.attach(this.id, (from, packet) => {
+    this.#receive = (from, packet) => {
       clock.enter(() => {
         if (packet.connection) appends?.receive(from, packet)
         else for (const message of inbox.receive(from, packet)) host.receive(from, message)
       })
-    })
+    }
+    if (this.#isAttached) return
+    this.#isAttached = true
+    network.attach(this.id, (from, packet) => this.#receive?.(from, packet))
   }
 
   #appendPath(clock: SimulatedClock, log: Log, host: ReplicaHost): AppendPath | undefined {
@@ -289,7 +303,22 @@ export class SimMember {
     this.isWiped = true
   }
 
-  #die(left: ForgetfulFiles): void {
+  /** It is no member any more and deletes its replica. The process goes on, and what is under way to it arrives. */
+  leave(): void {
+    this.#die(new ForgetfulFiles(), true)
+    this.isWiped = true
+  }
+
+  /** As if it had never been, but for its number: it has deleted what it had. */
+  beginAnew(): void {
+    this.isWiped = false
+    this.isRotten = false
+    this.#initial = membersOf([])
+    this.#members = undefined
+    this.#world.invariants.forget(this.id)
+  }
+
+  #die(left: ForgetfulFiles, isConnected = false): void {
     this.#number++
     this.#isStarting = false
     const clock = this.#life?.clock ?? this.#clockOfFiles
@@ -298,7 +327,9 @@ export class SimMember {
     this.#clockOfFiles = undefined
     void this.#life?.host.stop().catch(() => {})
     this.#life = undefined
-    this.#world.network.detach(this.id)
+    this.#receive = undefined
+    this.#isAttached &&= isConnected
+    if (!this.#isAttached) this.#world.network.detach(this.id)
     this.#files = left
     this.#watchFiles()
   }

@@ -42,7 +42,7 @@ export class Nemesis {
       time,
       this.#draws.fork(),
       network,
-      members.map(({ id }) => id),
+      settings.walk ? [1, 2, 3, 4, 5, 6] : members.map(({ id }) => id),
     )
     this.#every('kill', (draws) => this.#endLife(draws, (member) => member.kill()))
     this.#every('power', (draws) => this.#endLife(draws, (member) => member.powerLoss()))

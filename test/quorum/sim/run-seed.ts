@@ -10,8 +10,12 @@ export interface SeedResult {
   readonly kind: string | undefined
 }
 
-export async function runSeed(seed: number, without: readonly Fault[] = []): Promise<SeedResult> {
-  const cluster = new SimCluster(seed, { without })
+export async function runSeed(
+  seed: number,
+  without: readonly Fault[] = [],
+  isWalk = false,
+): Promise<SeedResult> {
+  const cluster = new SimCluster(seed, { without, isWalk })
   try {
     return { report: await cluster.run(), fault: undefined, kind: undefined }
   } catch (error) {
@@ -23,8 +27,12 @@ export async function runSeed(seed: number, without: readonly Fault[] = []): Pro
 }
 
 /** The trace of a run, a line for each step that did something. */
-export async function traceSeed(seed: number, without: readonly Fault[]): Promise<string[]> {
-  const cluster = new SimCluster(seed, { without, traceLines: true })
+export async function traceSeed(
+  seed: number,
+  without: readonly Fault[],
+  isWalk: boolean,
+): Promise<string[]> {
+  const cluster = new SimCluster(seed, { without, isWalk, traceLines: true })
   await cluster.run().catch((error) => cluster.trace.lines.push(String(error.stack ?? error)))
   return cluster.trace.lines
 }
@@ -34,18 +42,19 @@ export async function shrink(
   seed: number,
   first: SeedResult,
   without: readonly Fault[],
+  isWalk: boolean,
 ): Promise<{ without: Fault[]; result: SeedResult }> {
   let best = { without: [...without], result: first }
   for (const fault of FAULTS) {
     if (best.without.includes(fault)) continue
     const fewer = [...best.without, fault]
-    const result = await runSeed(seed, fewer)
+    const result = await runSeed(seed, fewer, isWalk)
     if (result.kind === first.kind) best = { without: fewer, result }
   }
   return best
 }
 
-export function commandOf(seed: number, without: readonly Fault[]): string {
+export function commandOf(seed: number, without: readonly Fault[], isWalk: boolean): string {
   const left = without.length > 0 ? ` --without=${without.join(',')}` : ''
-  return `npm run sim -- --seed=${seed} --seeds=1${left}`
+  return `npm run sim -- ${isWalk ? '--walk ' : ''}--seed=${seed} --seeds=1${left}`
 }

@@ -8,6 +8,7 @@ import {
 } from 'tidemark/testing'
 import type { PipelineSettings } from '#dist/quorum/append-pipeline.js'
 import type { HostSettings } from '#dist/quorum/replica-host.js'
+import { asWalk, mayWalk, type WalkSettings } from './walk-settings.ts'
 
 /** Kinds of faults, each of which a run may be told to go without. */
 export const FAULTS = [
@@ -61,6 +62,8 @@ export interface SimSettings {
   readonly ackedMin: number
   /** ...or until so much time has passed. */
   readonly endMs: number
+  /** Undefined: members change at random, if they do. */
+  readonly walk: WalkSettings | undefined
 }
 
 /** Mean time between two faults of a kind that strikes. */
@@ -84,7 +87,17 @@ const EVERY_MS: Readonly<Record<Fault, readonly [min: number, max: number]>> = {
 /** The probability that a kind of fault does not happen in a run. */
 const OFF = 0.35
 
-export function drawSettings(seed: number, without: readonly Fault[] = []): SimSettings {
+/** With `isWalk`, of a run in which the members walk. */
+export function drawSettings(
+  seed: number,
+  without: readonly Fault[] = [],
+  isWalk = false,
+): SimSettings {
+  const settings = drawStay(seed, without)
+  return isWalk ? asWalk(settings) : mayWalk(settings)
+}
+
+function drawStay(seed: number, without: readonly Fault[]): SimSettings {
   const draws = new Draws(seededRandom(seed))
   const network = drawNetwork(draws.fork())
   const shape = draws.fork()
@@ -122,6 +135,7 @@ export function drawSettings(seed: number, without: readonly Fault[] = []): SimS
     eventsMin: 5_000,
     ackedMin: 100,
     endMs: 240_000,
+    walk: undefined,
   }
 }
 
