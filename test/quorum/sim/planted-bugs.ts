@@ -20,6 +20,10 @@ export interface QuorumBug {
   readonly seeds: number
   /** Only runs that are drawn like this: what it takes is rare in others. */
   readonly apt?: (settings: SimSettings) => boolean
+  /** In runs in which the members walk. */
+  readonly walk?: true
+  /** What the simulator has no place for is judged by this test instead, below test/quorum. */
+  readonly judge?: string
 }
 
 /** Somebody leads, is cut off, and leads again, while appends that are given up late go on by way of others. */
@@ -57,6 +61,17 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     seeds: 100,
   },
   {
+    // The strikes of a walk are of one replica, or of another a moment later: none takes the power of all.
+    name: 'what is written counts as synced',
+    source: 'NATS #7567',
+    file: 'log/commit.js',
+    find: "if (w.settings.sync === 'always')\n                yield* syncWritten(w);",
+    replace: '',
+    seeds: 100,
+    walk: true,
+    apt: ({ everyMs }) => everyMs.trim === 0,
+  },
+  {
     name: 'a replica whose end was damaged votes as if it were whole',
     source: 'NATS #7549',
     file: 'quorum/stored-log.js',
@@ -64,6 +79,18 @@ export const QUORUM_BUGS: readonly QuorumBug[] = [
     replace: 'lostEnd: undefined,',
     seeds: 1500,
     apt: isRotting,
+  },
+  {
+    name: 'what the catalog does not know is deleted',
+    source: 'NATS #7556',
+    file: 'quorum/catalog-follower.js',
+    find: 'for (const log of catalog.toDelete(id))\n',
+    replace: `const lying = this.#context.files.listSync(join(this.#context.dir, 'logs')).map(Number);
+        const isUnknown = (log) => log !== 0 && !catalog.logs.some((each) => each.id === log);
+        for (const log of [...catalog.toDelete(id), ...lying.filter(isUnknown)])
+`,
+    seeds: 1,
+    judge: 'members/catalog-behind',
   },
   {
     name: 'voters change without a joint configuration',
@@ -256,31 +283,57 @@ const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
  */
 export async function huntPlantedBugs(seed: number, words: string): Promise<boolean> {
   let found = 0
+  const of = ({ seeds }: Hunted) => `${seeds} ${seeds === 1 ? 'run' : 'seeds'}`
   const bugs = QUORUM_BUGS.filter(({ name }) => name.includes(words))
   for (const bug of bugs) {
     const result = await hunt(bug, seed)
     if (result.fault) found++
     const outcome = result.fault
-      ? `found after ${result.seeds} seeds: ${result.fault.slice(0, 100)}`
-      : `MISSED after ${result.seeds} seeds`
+      ? `found after ${of(result)}: ${result.fault.slice(0, 100)}`
+      : `MISSED after ${of(result)}`
     process.stdout.write(`  ${bug.source.padEnd(30)}  ${bug.name}: ${outcome}\n`)
   }
   process.stdout.write(`planted bugs: ${found} of ${bugs.length} found\n`)
   return found === bugs.length && found > 0
 }
 
-function seedsFor({ seeds, apt }: QuorumBug, first: number): number[] {
+function seedsFor({ seeds, apt, walk }: QuorumBug, first: number): number[] {
   const chosen: number[] = []
   for (let seed = first; chosen.length < seeds; seed++) {
-    if (!apt || apt(drawSettings(seed))) chosen.push(seed)
+    if (!apt || apt(drawSettings(seed, [], walk))) chosen.push(seed)
   }
   return chosen
 }
 
-async function hunt(
-  bug: QuorumBug,
-  seed: number,
-): Promise<{ seeds: number; fault: string | undefined }> {
+function run(args: readonly string[]): Promise<string> {
+  const running = promisify(execFile)(process.execPath, args)
+  return running.catch((error) => error).then(({ stdout }: { stdout: string }) => stdout)
+}
+
+async function simulate(bug: QuorumBug, build: string, seed: number): Promise<Hunted> {
+  const main = join(build, 'test', 'quorum', 'sim', 'main.js')
+  const walk = bug.walk ? ['--walk'] : []
+  const stdout = await run([main, ...walk, `--list=${seedsFor(bug, seed).join(',')}`, '--first'])
+  if (!stdout.includes(' seeds in ')) throw new Error(`${bug.name}: no seed was run: ${stdout}`)
+  const fault = /FAULT seed \d+: (.*)/.exec(stdout)?.[1]
+  return { seeds: Number(/(\d+) seeds in/.exec(stdout)?.[1] ?? 0), fault }
+}
+
+async function judgeBy(judge: string, build: string): Promise<Hunted> {
+  const path = join(build, 'test', 'quorum', `${judge}.test.js`)
+  const stdout = await run(['--test', '--test-reporter=tap', path])
+  if (!/^# tests [1-9]/m.test(stdout)) throw new Error(`${judge}: no test was run: ${stdout}`)
+  const title = /^ +not ok \d+ - (.*)/m.exec(stdout)?.[1]
+  return { seeds: 1, fault: title && `${judge}: ${title}` }
+}
+
+/** What was found, and after how many seeds. */
+interface Hunted {
+  readonly seeds: number
+  readonly fault: string | undefined
+}
+
+async function hunt(bug: QuorumBug, seed: number): Promise<Hunted> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-sim-'))
   try {
     for (const part of ['package.json', 'dist', 'build']) {
@@ -293,12 +346,8 @@ async function hunt(
       path,
       text.replace(bug.find, () => bug.replace),
     )
-    const main = join(folder, 'build', 'test', 'quorum', 'sim', 'main.js')
-    const args = [main, `--list=${seedsFor(bug, seed).join(',')}`, '--first']
-    const { stdout } = await promisify(execFile)(process.execPath, args).catch((error) => error)
-    if (!stdout.includes(' seeds in ')) throw new Error(`${bug.name}: no seed was run: ${stdout}`)
-    const fault = /FAULT seed \d+: (.*)/.exec(stdout)?.[1]
-    return { seeds: Number(/(\d+) seeds in/.exec(stdout)?.[1] ?? 0), fault }
+    const build = join(folder, 'build')
+    return await (bug.judge ? judgeBy(bug.judge, build) : simulate(bug, build, seed))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
