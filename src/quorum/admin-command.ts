@@ -11,6 +11,7 @@ export type AdminCommand =
   | { readonly do: 'add'; readonly id: ReplicaId; readonly address: string }
   | { readonly do: 'remove'; readonly id: ReplicaId }
   | { readonly do: 'transfer'; readonly log: string; readonly to: ReplicaId }
+  | { readonly do: 'delete'; readonly log: string }
   | { readonly do: 'scrub'; readonly log?: string | undefined }
 
 export const COMMAND_BYTES_MAX = 2 ** 20
@@ -26,6 +27,7 @@ const CHECKS: Readonly<
   add: { id: checkId, address: checkAddress },
   remove: { id: checkId },
   transfer: { log: checkLogName, to: checkId },
+  delete: { log: checkLogName },
   scrub: { log: (value) => value === undefined || checkLogName(value) },
 }
 

@@ -8,6 +8,7 @@ export interface AdminFace {
   transfer(log: string, to: ReplicaId): Promise<void>
   addMember(id: ReplicaId, address: string): Promise<unknown>
   removeMember(id: ReplicaId): Promise<unknown>
+  deleteLog(name: string): Promise<void>
   scrub(options: { readonly log?: string | undefined }): Promise<unknown>
 }
 
@@ -32,6 +33,8 @@ async function perform(face: AdminFace, command: AdminCommand): Promise<unknown>
       return face.addMember(command.id, command.address)
     case 'remove':
       return face.removeMember(command.id)
+    case 'delete':
+      return face.deleteLog(command.log)
     case 'scrub': {
       const { log } = command
       return face.scrub(log === undefined ? {} : { log })

@@ -114,6 +114,11 @@ export class HardStates {
     await this.#save({ founders })
   }
 
+  /** Of which there is a state. */
+  get logs(): string[] {
+    return [...this.#states.keys()]
+  }
+
   get(log: string): HardState | undefined {
     return this.#states.get(log)
   }

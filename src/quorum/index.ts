@@ -23,5 +23,11 @@ export { type HostParts, type HostSettings, Refused, ReplicaHost } from './repli
 export { ReplicatedCursor, type ReplicatedCursorOptions } from './replicated-cursor.ts'
 export { type ReplicatedAppendOptions, ReplicatedLog } from './replicated-log.ts'
 export type { ScrubOptions, ScrubProgress, ScrubReport } from './scrubber.ts'
+export type { SurvivingLog } from './survivor.ts'
 export type { RefusalReason, RefusedEvent, TlsOptions } from './transport/index.ts'
+export {
+  type UnsafeRecoverOptions,
+  type UnsafeRecoverReport,
+  unsafeRecover,
+} from './unsafe-recover.ts'
 export type { BatchEntry } from './wire/index.ts'

@@ -200,6 +200,7 @@ describe('tidemark cluster, of a member that changes', () => {
         told.push(['remove', id])
         members.set(id, 'leaving')
       },
+      async deleteLog() {},
       async scrub() {},
     })
     const at = ['--at', server.address]
@@ -245,6 +246,7 @@ describe('tidemark cluster, of a member that changes', () => {
       async transfer() {},
       async addMember() {},
       async removeMember() {},
+      async deleteLog() {},
       async scrub(options) {
         asked.push(options)
         return { logs: 2, entries: 1234, bytes: 4096, damaged, durationMs: 1500 }

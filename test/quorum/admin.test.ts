@@ -17,6 +17,9 @@ function faceThatTells(told: unknown[]): AdminFace {
     transfer: async (...args) => void told.push(['transfer', ...args]),
     addMember: async (...args) => void told.push(['add', ...args]),
     removeMember: async (...args) => void told.push(['remove', ...args]),
+    deleteLog: async (log) => {
+      told.push(['delete', log])
+    },
     scrub: async (...args) => {
       told.push(['scrub', ...args])
       return { entries: 7 }

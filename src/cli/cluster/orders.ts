@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { TidemarkError } from '../../base/index.ts'
-import { type Arguments, quoted } from '../arguments.ts'
+import { type Arguments, quoted, UsageError } from '../arguments.ts'
 import { type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { columns, count, seconds, size } from '../format.ts'
 import { Asking } from './asking.ts'
@@ -52,6 +52,23 @@ async function leaderOf(name: string, asking: Asking): Promise<{ id: number; add
   const leader = view.members.find(({ id }) => id === log.leader)
   if (leader) return leader
   throw new TidemarkError('UNAVAILABLE', `nobody leads ${name} now`)
+}
+
+/** For good, on all members: so it has to be said twice. */
+export async function deleteLog(args: Arguments, { out, interrupted }: Context): Promise<number> {
+  const [log = ''] = args.words('words')
+  if (!args.flag('yes')) {
+    throw new UsageError(`cluster delete removes ${quoted(log)} on all members; add --yes`)
+  }
+  const asking = new Asking(args, interrupted)
+  try {
+    await asking.any({ do: 'delete', log })
+    const text = `${log} is deleted`
+    out.line(args.flag('json') ? JSON.stringify({ log, state: 'deleted' }) : text)
+    return EXIT_DONE
+  } finally {
+    await asking.close()
+  }
 }
 
 /** What `member.scrub` reports, as far as it is of use here. */

@@ -15,6 +15,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   remove: { words: ['<id>'], options: [...COMMON, 'wait'], runs: 'remove' },
   transfer: { words: ['<log> <to>'], options: COMMON, runs: 'transfer' },
   scrub: { words: ['', '<log>'], options: COMMON, runs: 'scrub' },
+  delete: { words: ['<log>'], options: [...COMMON, 'yes'], runs: 'deleteLog' },
+  'unsafe-recover': { words: ['<dir>'], options: ['yes', 'json'], runs: 'unsafeRecover' },
 }
 const NAMES = Object.keys(ACTIONS)
 
@@ -33,6 +35,8 @@ export const cluster: Command = {
     'remove <id>          takes a member out; the others keep what it kept',
     'transfer <log> <to>  has another member lead a log, and waits until it does',
     'scrub [<log>]        has the member that is asked read all it has, and tells of damage',
+    'delete <log>         deletes a log on all members; with --yes',
+    'unsafe-recover <dir> when a majority is gone for good: makes the stopped member in a folder the only one',
     '',
     'Any member can be asked. The lag of followers is known to the leader of a log, which is asked too; - is',
     'written where it does not answer. The secret is in a file, or in TIDEMARK_SECRET: others can see the command line.',
@@ -64,8 +68,11 @@ export const cluster: Command = {
     },
     watch: { help: 'status: every second again, until Ctrl-C' },
     wait: { help: 'add, remove: wait until it is done on all logs' },
+    yes: {
+      help: 'delete, unsafe-recover: do it; without, unsafe-recover says what would be lost and what stays',
+    },
     json: {
-      help: 'one object: status (what member.status() has, of each log the followers that its leader has), add and remove (id, state), transfer (log, leader), scrub (what member.scrub() has); status --watch: one a line',
+      help: 'one object: status (what member.status() has, of each log the followers that its leader has), add and remove (id, state), transfer (log, leader), delete (log, state), scrub (what member.scrub() has), unsafe-recover (what unsafeRecover() has); status --watch: one a line',
     },
   },
   examples: [
@@ -75,6 +82,7 @@ export const cluster: Command = {
     'tidemark cluster remove 2 --at db1.example:7000 --wait',
     'tidemark cluster transfer orders 3 --at db1.example:7000',
     'tidemark cluster scrub orders --at db1.example:7000 --json',
+    'tidemark cluster unsafe-recover ./member-3',
   ],
   run,
 }
