@@ -5,6 +5,7 @@ import type { Look } from './backup-source.ts'
 import { corruptEntry } from './decode.ts'
 import { type CopyWatch, copyBytes, copyFile, tryLink, writeNewFile } from './file-copies.ts'
 import { removeIfThere } from './file-steps.ts'
+import { listSnapshots } from './folder-snapshots.ts'
 import { encodeMarks } from './marks-format.ts'
 import { type CleanEnd, encodeMeta } from './meta-format.ts'
 import {
@@ -88,8 +89,11 @@ export class BackupTarget {
     }
   }
 
-  /** Takes what lies beside the segments: snapshots and cursors, as they are now. */
-  async takeFolders(from: string, watch: CopyWatch): Promise<void> {
+  /** Takes what lies beside the segments: snapshots up to an offset, and cursors, as they are now. */
+  async takeFolders(from: string, watch: CopyWatch, offsetMax: number): Promise<void> {
+    const newer = listSnapshots(this.#files, from).filter(({ offset }) => offset > offsetMax)
+    const left = newer.map(({ name }) => name)
+
     for (const folder of FOLDERS) {
       const source = join(from, folder)
       if (!this.#files.existsSync(source)) continue
@@ -100,6 +104,7 @@ export class BackupTarget {
         // Who holds a cursor of the log holds none of the backup.
         const isKept = folder === SNAPSHOT_FOLDER || name.endsWith(CURSOR_SUFFIX)
         if (!isKept || name.endsWith(TEMPORARY_SUFFIX)) continue
+        if (left.includes(join(folder, name))) continue
         const mayLink = folder === SNAPSHOT_FOLDER
         await this.#takeBeside(join(source, name), join(target, name), mayLink)
       }

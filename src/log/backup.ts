@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
-import { errnoOf, TidemarkError } from '../base/index.ts'
+import { errnoOf, OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import { type Files, nodeFiles, nodeRandom } from '../io/index.ts'
 import { type Look, lookAt } from './backup-source.ts'
 import { BackupTarget } from './backup-target.ts'
@@ -53,11 +53,12 @@ export async function backupLog(
   }
 }
 
-/** {@link backupLog}, of a log that is open. */
+/** {@link backupLog}, of a log that is open; `isPlain`: that of a replica becomes one that anybody may open. */
 export async function backupView(
   view: LogView,
   to: string,
   { onProgress, signal }: BackupOptions,
+  isPlain = false,
 ): Promise<BackupReport> {
   const { files } = view.settings
   const target = targetOf(files, view.folder, to)
@@ -69,7 +70,7 @@ export async function backupView(
     const temporary = `${target}.${hex(nodeRandom.uint32())}${TEMPORARY_SUFFIX}`
     const building = new BackupTarget(files, temporary)
     try {
-      const made = await build(view, building, { onProgress, signal })
+      const made = await build(view, building, { onProgress, signal, isPlain })
       signal?.throwIfAborted()
       refuseExisting(files, target)
       files.renameSync(temporary, target)
@@ -103,6 +104,7 @@ function refuseExisting(files: Files, target: string): void {
 interface Work {
   readonly onProgress: BackupOptions['onProgress']
   readonly signal: AbortSignal | undefined
+  readonly isPlain: boolean
 }
 
 /**
@@ -116,7 +118,9 @@ async function build(view: LogView, target: BackupTarget, work: Work) {
     const first = await lookAt(view)
     const watch = progressOf(first, view, work)
     await takeSealed(target, first, view.highWaterMark, watch)
-    await target.takeFolders(view.folder, watch)
+    // A replica may have a state that is newer than what it has of the log, from another member.
+    const offsetMax = work.isPlain ? view.highWaterMark : OFFSET_MAX
+    await target.takeFolders(view.folder, watch, offsetMax)
     await view.barrier()
     const { highWaterMark } = view
     const last = await lookAt(view)
@@ -125,7 +129,8 @@ async function build(view: LogView, target: BackupTarget, work: Work) {
     const taken = tail && (await target.takeTail(tail, highWaterMark, watch))
     // If trims have removed what was wanted, the log now begins later, and so does the backup.
     if (taken && target.keepChain(tail, first.lowWaterMark)) {
-      return target.finish(first, highWaterMark, tail)
+      const isReplica = first.isReplica && !work.isPlain
+      return target.finish({ ...first, isReplica }, highWaterMark, tail)
     }
   }
   throw new TidemarkError(

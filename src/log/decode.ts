@@ -29,10 +29,10 @@ export function corruptEntry(cursor: Cursor, problem: string): TidemarkError {
  */
 export type MakeEntry<E> = (header: EntryHeader, offset: number, data: Buffer) => E | undefined
 
-/** Entries as programs see them, their data decoded. What the quorum has put into a replica they do not see. */
-export function entryMaker<T>(codec: Codec<T, never>, isReplica: boolean): MakeEntry<Entry<T>> {
+/** Entries as programs see them, their data decoded. What the quorum has put into a log they do not see. */
+export function entryMaker<T>(codec: Codec<T, never>): MakeEntry<Entry<T>> {
   return ({ term, type, timestamp, count }, offset, data) => {
-    if (isReplica && isSystemType(type)) return undefined
+    if (isSystemType(type)) return undefined
     return { offset, term, type, timestamp, count, data: codec.decode(data) }
   }
 }

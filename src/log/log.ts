@@ -89,7 +89,7 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     this.#policy = writing?.policy
     this.#tail = tail
     this.#codec = codec
-    this.#make = entryMaker(codec, view.settings.replica)
+    this.#make = entryMaker(codec)
     this.#meter = this.#w?.meter ?? new Meter(view.folder)
     this.#failed = (error) => this.#meter.failed(error)
     this.#random = new RandomAccess(view, codec, this.#failed)

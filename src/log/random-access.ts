@@ -2,7 +2,7 @@ import { TidemarkError, viewOf } from '../base/index.ts'
 import { type Codec, bytes as plainBytes } from './codec.ts'
 import type { Entry } from './commit-log.ts'
 import { type Cursor, corruptEntry, decodeEntries } from './decode.ts'
-import { ENTRY_HEADER_BYTES, EntryHeader, isSystemType, TYPE_LOST } from './entry-format.ts'
+import { ENTRY_HEADER_BYTES, EntryHeader, isSystemType } from './entry-format.ts'
 import { ioError, withIoErrors } from './io-error.ts'
 import type { LogView } from './log-view.ts'
 import type { OffsetIndex } from './offset-index.ts'
@@ -132,10 +132,10 @@ export class RandomAccess<T> {
     }
   }
 
-  /** What is delivered of the entry at `at`, whose header has just been read; nothing of one that was lost. */
+  /** What is delivered of the entry at `at`, whose header has just been read; nothing of one that is the system's. */
   #entry(segment: Segment, bytes: Buffer, at: number): Entry<T> | undefined {
     const { lsn, term, type, timestamp, count, length } = header
-    if (type === TYPE_LOST || (this.#view.settings.replica && isSystemType(type))) return undefined
+    if (isSystemType(type)) return undefined
     const start = at + ENTRY_HEADER_BYTES
     const view = bytes.subarray(start, start + length)
     const data = this.#copies ? copyOf(view) : view

@@ -1,13 +1,14 @@
+import type { BackupOptions, BackupReport } from './backup.ts'
 import { checkSegment, type Pace, type SegmentCheck } from './check-segment.ts'
 import type { AppendedRange, AppendOptions } from './commit-log.ts'
 import { cutFrom, resetTo } from './cut.ts'
 import type { MakeEntry } from './decode.ts'
 import { EntryIterator } from './entry-iterator.ts'
 import { ForwardReader } from './forward-reader.ts'
-import { withIoErrors } from './io-error.ts'
+import { checkFolderName, withIoErrors } from './io-error.ts'
 import { runJob } from './jobs.ts'
 import type { LogView } from './log-view.ts'
-import { checkOffset, checkTerm, type Retention } from './options.ts'
+import { checkOffset, checkTerm, checkToolOptions, type Retention } from './options.ts'
 import type { DamagedRange } from './recovery.ts'
 import { replaceRange } from './replace-damaged.ts'
 import {
@@ -149,6 +150,17 @@ export class Replica {
   checkSegment(offset: number, pace: Pace): Promise<SegmentCheck | undefined> {
     const from = checkOffset(offset, 'offset')
     return withIoErrors(`check the log ${this.#w.folder}`, () => checkSegment(this.#w, from, pace))
+  }
+
+  /**
+   * Makes a backup, as `Log.backup` does, that is no replica: whoever opens it has what is below the high-water mark, at
+   * the same offsets, and can append to it.
+   */
+  async backup(to: string, options: BackupOptions = {}): Promise<BackupReport> {
+    checkFolderName(to)
+    checkToolOptions(options, ['onProgress', 'signal'])
+    const { backupView } = await import('./backup.ts')
+    return backupView(this.#w, to, options, true)
   }
 
   /** Entries in order as they are stored, above the high-water mark too, up to `to` or the end. */

@@ -2,6 +2,8 @@ import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import type {
   AppendedRange,
   AppendOptions,
+  BackupOptions,
+  BackupReport,
   Codec,
   CommitLog,
   Entry,
@@ -17,6 +19,7 @@ import type { HostedLog } from './hosted-log.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
 import type { MemberContext } from './member-context.ts'
 import { checkCursorOptions } from './member-options.ts'
+import { backUpReplica } from './replica-backup.ts'
 import { ReplicaReads } from './replica-reads.ts'
 import { ReplicatedCursor, type ReplicatedCursorOptions, startOf } from './replicated-cursor.ts'
 import { SharedSnapshots } from './shared-snapshots.ts'
@@ -174,6 +177,16 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
     if (before <= this.lowWaterMark) return
     await this.#shared.holdByQuorum(before)
     await trimFor(this.#context, this.#hosted, before)
+  }
+
+  /**
+   * Makes a backup in the new folder `to`: a plain log, for `Log.open`, with everything that anyone was told is safe before the
+   * call, and the snapshots, at the same offsets. It is read through before this resolves. Appends go on meanwhile. Rejects
+   * like `Log.backup`, with CORRUPT also where this member's replica is damaged, and like {@link barrier}.
+   */
+  async backup(to: string, options: BackupOptions = {}): Promise<BackupReport> {
+    await this.barrier()
+    return backUpReplica(this.#context.files, this.#hosted.log, to, options)
   }
 
   /**
