@@ -1,7 +1,8 @@
-import { ERROR_CODES, type ErrorCode, TidemarkError } from '../base/index.ts'
+import { ERROR_CODES, type ErrorCode, OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import { parseAddress } from '../io/index.ts'
 import type { ReplicaId } from './core/index.ts'
 import { checkLogName } from './member-options.ts'
+import { checkHeads, type EntryHead, STRETCH_BYTES_MAX } from './stretch.ts'
 
 // What an operator says to a member, and hears: JSON, so that people can read it on the way.
 
@@ -12,6 +13,24 @@ export type AdminCommand =
   | { readonly do: 'remove'; readonly id: ReplicaId }
   | { readonly do: 'transfer'; readonly log: string; readonly to: ReplicaId }
   | { readonly do: 'delete'; readonly log: string }
+  | {
+      readonly do: 'read'
+      readonly log: string
+      /** The low-water mark by default. */
+      readonly from?: number | undefined
+      readonly bytes: number
+    }
+  /** How far an import has come. */
+  | { readonly do: 'imported'; readonly log: string; readonly session: number }
+  /** The next batch of an import; the data of its entries goes beside the command. */
+  | {
+      readonly do: 'import'
+      readonly log: string
+      readonly session: number
+      readonly request: number
+      readonly since: number
+      readonly entries: readonly EntryHead[]
+    }
   | { readonly do: 'scrub'; readonly log?: string | undefined }
 
 export const COMMAND_BYTES_MAX = 2 ** 20
@@ -28,6 +47,15 @@ const CHECKS: Readonly<
   remove: { id: checkId },
   transfer: { log: checkLogName, to: checkId },
   delete: { log: checkLogName },
+  read: { log: checkLogName, from: checkFrom, bytes: checkBytes },
+  imported: { log: checkLogName, session: checkNumber },
+  import: {
+    log: checkLogName,
+    session: checkNumber,
+    request: checkNumber,
+    since: checkNumber,
+    entries: checkHeads,
+  },
   scrub: { log: (value) => value === undefined || checkLogName(value) },
 }
 
@@ -120,6 +148,23 @@ function factsOf(error: unknown): { code: ErrorCode; message: string } {
 function checkId(value: unknown): void {
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= ID_MAX) return
   throw invalid(`a member is a number from 1 to ${ID_MAX}, not ${JSON.stringify(value)}`)
+}
+
+function checkFrom(value: unknown): void {
+  const isOffset = Number.isSafeInteger(value) && (value as number) >= 0
+  if (value === undefined || (isOffset && (value as number) <= OFFSET_MAX)) return
+  throw invalid(`an offset is an integer from 0 to ${OFFSET_MAX}, not ${JSON.stringify(value)}`)
+}
+
+function checkBytes(value: unknown): void {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= STRETCH_BYTES_MAX)
+    return
+  throw invalid(`bytes is a number from 1 to ${STRETCH_BYTES_MAX}, not ${JSON.stringify(value)}`)
+}
+
+function checkNumber(value: unknown): void {
+  if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 48) return
+  throw invalid(`a session and a request are numbers of 48 bits, not ${JSON.stringify(value)}`)
 }
 
 function checkAddress(value: unknown): void {

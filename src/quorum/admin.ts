@@ -1,6 +1,8 @@
+import { TidemarkError } from '../base/index.ts'
 import { type AdminCommand, decodeCommand, encodeReply } from './admin-command.ts'
 import type { ReplicaId } from './core/index.ts'
-import type { Handler } from './requests.ts'
+import type { LogTransfer } from './log-transfer.ts'
+import type { Body, Handler } from './requests.ts'
 
 /** What an operator can do to a member. */
 export interface AdminFace {
@@ -13,13 +15,35 @@ export interface AdminFace {
 }
 
 /** Answers operators. Whatever they say, the answer is a result or an error: the connection goes on. */
-export function answerAdmin(face: AdminFace): Handler {
-  return async (_from, { head }) => {
+export function answerAdmin(face: AdminFace, transfer?: LogTransfer): Handler {
+  return async (_from, { head, data }) => {
     try {
-      return { head: encodeReply({ ok: await perform(face, decodeCommand(head)) }), data: [] }
+      const command = decodeCommand(head)
+      const moved = await move(transfer, command, data)
+      return moved ?? { head: encodeReply({ ok: await perform(face, command) }), data: [] }
     } catch (error) {
       return { head: encodeReply({ error }), data: [] }
     }
+  }
+}
+
+/** Entries go one way or the other; undefined of other commands. */
+async function move(
+  transfer: LogTransfer | undefined,
+  command: AdminCommand,
+  data: Buffer,
+): Promise<Body | undefined> {
+  switch (command.do) {
+    case 'read': {
+      const read = await transfer?.read(command)
+      return read && { head: encodeReply({ ok: read.ok }), data: read.data }
+    }
+    case 'imported':
+      return { head: encodeReply({ ok: await transfer?.imported(command) }), data: [] }
+    case 'import':
+      return { head: encodeReply({ ok: await transfer?.import(command, data) }), data: [] }
+    default:
+      return undefined
   }
 }
 
@@ -39,5 +63,7 @@ async function perform(face: AdminFace, command: AdminCommand): Promise<unknown>
       const { log } = command
       return face.scrub(log === undefined ? {} : { log })
     }
+    default:
+      throw new TidemarkError('UNAVAILABLE', 'entries are not to be had here')
   }
 }

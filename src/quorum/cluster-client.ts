@@ -12,7 +12,7 @@ import {
 import { type AdminCommand, decodeReply, encodeCommand } from './admin-command.ts'
 import type { ReplicaId } from './core/index.ts'
 import { OPERATION } from './operations.ts'
-import { Disconnected, Requests } from './requests.ts'
+import { type Arrived, Disconnected, Requests } from './requests.ts'
 import { dialAsOperator, type Link, type LinkEnd, type RefusalReason } from './transport/index.ts'
 import { encodeFrame } from './wire/index.ts'
 
@@ -45,6 +45,8 @@ interface Entrance {
 /** Asks one member of a cluster what an operator may ask, without being a member. */
 export class ClusterClient {
   readonly address: string
+  /** The name of the cluster. */
+  readonly cluster: string
   readonly #clock: Clock
   readonly #timeoutMs: number
   readonly #requests: Requests
@@ -88,6 +90,7 @@ export class ClusterClient {
   private constructor(options: ClusterClientOptions, timeoutMs: number) {
     const { address, cluster = 'tidemark', secret = '', tls, clock = nodeClock } = options
     this.address = address
+    this.cluster = cluster
     this.#clock = clock
     this.#timeoutMs = timeoutMs
     this.#requests = new Requests((_to, kind, head, data) => this.#send(kind, head, data))
@@ -126,6 +129,23 @@ export class ClusterClient {
    * UNCERTAIN if the command could have had an effect nevertheless; CLOSED.
    */
   async request(command: AdminCommand, timeoutMs = this.#timeoutMs): Promise<unknown> {
+    return decodeReply((await this.#ask(command, [], timeoutMs)).head)
+  }
+
+  /** @internal {@link request}, with the data of entries, one way or the other. */
+  async exchange(
+    command: AdminCommand,
+    data: readonly Uint8Array[] = [],
+  ): Promise<{ ok: unknown; data: Buffer }> {
+    const reply = await this.#ask(command, data, this.#timeoutMs)
+    return { ok: decodeReply(reply.head), data: reply.data }
+  }
+
+  async #ask(
+    command: AdminCommand,
+    data: readonly Uint8Array[],
+    timeoutMs: number,
+  ): Promise<Arrived> {
     if (this.#isClosed) throw new TidemarkError('CLOSED', 'this client is closed')
     const head = encodeCommand(command)
     let cancel = () => {}
@@ -135,8 +155,8 @@ export class ClusterClient {
       cancel = this.#clock.after(timeoutMs, expire, true)
     })
     try {
-      const asked = this.#requests.ask(MEMBER, OPERATION.admin, { head, data: [] })
-      return decodeReply((await Promise.race([asked, late])).head)
+      const asked = this.#requests.ask(MEMBER, OPERATION.admin, { head, data })
+      return await Promise.race([asked, late])
     } catch (error) {
       if (!(error instanceof Disconnected)) throw error
       const why = `the connection with ${this.address} has ended: ${this.#end?.why ?? 'lost'}`
@@ -185,10 +205,11 @@ export class ClusterClient {
   }
 }
 
+const CHANGE_NOTHING: readonly AdminCommand['do'][] = ['status', 'scrub', 'read', 'imported']
+
 /** Whether it has come to anything is not known; where nothing is changed, that does not matter. */
 function unanswered(command: AdminCommand, why: string): TidemarkError {
-  if (command.do === 'status' || command.do === 'scrub')
-    return new TidemarkError('UNAVAILABLE', why)
+  if (CHANGE_NOTHING.includes(command.do)) return new TidemarkError('UNAVAILABLE', why)
   return new TidemarkError('UNCERTAIN', `${why}: ${command.do} may be done or not`)
 }
 

@@ -5,7 +5,13 @@ export type { AdminCommand } from './admin-command.ts'
 export type { CatalogMember, MemberState } from './catalog-state.ts'
 export { ClusterClient, type ClusterClientOptions } from './cluster-client.ts'
 export * from './core/index.ts'
+export {
+  type ExportReport,
+  exportLog,
+  type TransferOptions,
+} from './export-log.ts'
 export { HardStates } from './hard-states.ts'
+export { type ImportOptions, type ImportReport, importLog } from './import-log.ts'
 export type { FollowerStatus, LogStatus } from './log-status.ts'
 export { type LogPlacement, Member, type MemberStatus, type PeerStatus } from './member.ts'
 export type {

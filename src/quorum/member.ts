@@ -17,6 +17,7 @@ import { founders, foundersOf, identify } from './identity.ts'
 import { Keeper } from './keeper.ts'
 import { KnownPeers } from './known-peers.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
+import { LogTransfer } from './log-transfer.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import type { MemberEvents } from './member-events.ts'
 import {
@@ -392,7 +393,10 @@ export class Member {
     }
     const follower = await CatalogFollower.open(this.#context, this.#logs, hosted, onState)
     this.#follower = follower
-    this.#requests.handle(OPERATION.admin, answerAdmin(this))
+    this.#requests.handle(
+      OPERATION.admin,
+      answerAdmin(this, new LogTransfer(this.#context, this.#logs)),
+    )
     this.#keeper = new Keeper(this.#context, this.#logs, async () => {
       await follower.catchUp()
       await this.#sayWhere()

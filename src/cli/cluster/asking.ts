@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { TidemarkError } from '../../base/index.ts'
-import { type AdminCommand, ClusterClient, type ClusterClientOptions } from '../../quorum/index.ts'
+import {
+  type AdminCommand,
+  ClusterClient,
+  type ClusterClientOptions,
+  type MemberStatus,
+} from '../../quorum/index.ts'
 import { type Arguments, UsageError } from '../arguments.ts'
 
 const TIMEOUT_S = 10
@@ -56,6 +61,17 @@ export class Asking {
     return this.#current && { id: this.#current.member, address: this.#current.address }
   }
 
+  /** A member that has a replica of the log: the one that `any` asks, or one of those that keep it. */
+  async having(log: string): Promise<ClusterClient> {
+    const answer = (await this.any({ do: 'status' })) as Partial<MemberStatus>
+    const { placements = [], logs = [], members = [] } = answer
+    const placement = placements.find(({ name }) => name === log)
+    if (!placement) throw new TidemarkError('NOT_FOUND', `there is no log ${JSON.stringify(log)}`)
+    if (this.#current && logs.some(({ name }) => name === log)) return this.#current
+    const keeping = members.filter(({ id }) => placement.replicas.includes(id))
+    return this.#firstOf(keeping.map(({ address }) => address))
+  }
+
   /** Asks the member that listens there. */
   async at(address: string, command: AdminCommand): Promise<unknown> {
     let client = this.#clients.get(address)
@@ -74,11 +90,15 @@ export class Asking {
   }
 
   async #findAny(): Promise<ClusterClient> {
+    this.#current = await this.#firstOf(this.#addresses)
+    return this.#current
+  }
+
+  async #firstOf(addresses: readonly string[]): Promise<ClusterClient> {
     const failures: TidemarkError[] = []
-    for (const address of this.#addresses) {
+    for (const address of addresses) {
       try {
-        this.#current = this.#clients.get(address) ?? (await this.#connect(address))
-        return this.#current
+        return this.#clients.get(address) ?? (await this.#connect(address))
       } catch (error) {
         if (!isUnavailable(error)) throw error
         failures.push(error)

@@ -16,6 +16,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   transfer: { words: ['<log> <to>'], options: COMMON, runs: 'transfer' },
   scrub: { words: ['', '<log>'], options: COMMON, runs: 'scrub' },
   delete: { words: ['<log>'], options: [...COMMON, 'yes'], runs: 'deleteLog' },
+  export: { words: ['<log> <dir>'], options: COMMON, runs: 'exportLog' },
+  import: { words: ['<dir> <log>'], options: [...COMMON, 'name'], runs: 'importLog' },
   'unsafe-recover': { words: ['<dir>'], options: ['yes', 'json'], runs: 'unsafeRecover' },
 }
 const NAMES = Object.keys(ACTIONS)
@@ -36,6 +38,8 @@ export const cluster: Command = {
     'transfer <log> <to>  has another member lead a log, and waits until it does',
     'scrub [<log>]        has the member that is asked read all it has, and tells of damage',
     'delete <log>         deletes a log on all members; with --yes',
+    'export <log> <dir>   appends what the log has to that in a folder, which is made; again: what came since',
+    'import <dir> <log>   appends what the log in a folder has to a log that there is; again: what came since',
     'unsafe-recover <dir> when a majority is gone for good: makes the stopped member in a folder the only one',
     '',
     'Any member can be asked. The lag of followers is known to the leader of a log, which is asked too; - is',
@@ -68,11 +72,15 @@ export const cluster: Command = {
     },
     watch: { help: 'status: every second again, until Ctrl-C' },
     wait: { help: 'add, remove: wait until it is done on all logs' },
+    name: {
+      value: 'text',
+      help: 'import: what it is called, for the next one to go on; the path of the folder by default',
+    },
     yes: {
       help: 'delete, unsafe-recover: do it; without, unsafe-recover says what would be lost and what stays',
     },
     json: {
-      help: 'one object: status (what member.status() has, of each log the followers that its leader has), add and remove (id, state), transfer (log, leader), delete (log, state), scrub (what member.scrub() has), unsafe-recover (what unsafeRecover() has); status --watch: one a line',
+      help: 'one object: status (what member.status() has, of each log the followers that its leader has), add and remove (id, state), transfer (log, leader), delete (log, state), export (what exportLog() has), import (what importLog() has), scrub (what member.scrub() has), unsafe-recover (what unsafeRecover() has); status --watch: one a line',
     },
   },
   examples: [
@@ -82,6 +90,8 @@ export const cluster: Command = {
     'tidemark cluster remove 2 --at db1.example:7000 --wait',
     'tidemark cluster transfer orders 3 --at db1.example:7000',
     'tidemark cluster scrub orders --at db1.example:7000 --json',
+    'tidemark cluster export orders ./orders --at db1.example:7000',
+    'tidemark cluster import ./orders orders --at db4.example:7000',
     'tidemark cluster unsafe-recover ./member-3',
   ],
   run,

@@ -81,7 +81,7 @@ describe('an operator', () => {
     for (const [kind, head, data, reason] of [
       [KIND, Buffer.alloc(8), [], 'garbage'],
       [ASK, Buffer.alloc(2 ** 20 + 65), [], 'too-large'],
-      [ASK, Buffer.alloc(8), [Buffer.alloc(1)], 'too-large'],
+      [ASK, Buffer.alloc(8), [Buffer.alloc(2 ** 25 + 2 ** 20 + 1)], 'too-large'],
     ] as const) {
       const operator = dial()
       await operator.welcome
