@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import { TidemarkError } from '../base/index.ts'
-import { deleteLog } from '../log/index.ts'
+import { deleteLog, Log } from '../log/index.ts'
 import { Catalog } from './catalog.ts'
 import { type CatalogLog, type CatalogState, hostsOf } from './catalog-state.ts'
-import { membersOf, NO_MEMBERS, type ReplicaId } from './core/index.ts'
+import { membersOf, NO_MEMBERS, type Point, type ReplicaId } from './core/index.ts'
 import { HostedLog } from './hosted-log.ts'
 import type { HostedLogs } from './hosted-logs.ts'
+import { hasOnlyItsWord, lastWord } from './last-word.ts'
 import { localFirst } from './local-first.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { ReplicatedLog } from './replicated-log.ts'
@@ -143,8 +144,9 @@ export class CatalogFollower {
     const hosted = this.#logs.get(id)
     const name = hosted?.name ?? String(id)
     try {
-      if (hosted) await hosted.delete()
-      else await this.#removeLeftOver(id)
+      const isThereStill = this.#catalog.logs.some((log) => log.id === id)
+      if (hosted) await hosted.delete(isThereStill)
+      else await this.#removeLeftOver(id, isThereStill)
       this.#removed.add(id)
     } catch (error) {
       // It is tried again, at the latest after the next start.
@@ -157,14 +159,33 @@ export class CatalogFollower {
   }
 
   /** What was to go while this member was away, and is still on its disk; or was half deleted. */
-  async #removeLeftOver(id: number): Promise<void> {
+  async #removeLeftOver(id: number, isThereStill: boolean): Promise<void> {
     const { dir, files, lock, hardStates } = this.#context
-    await deleteLog(join(dir, 'logs', String(id)), { files, lock }).catch(
-      (error: TidemarkError) => {
-        if (error.code !== 'NOT_FOUND') throw error
-      },
-    )
-    await hardStates.remove(String(id))
+    const folder = join(dir, 'logs', String(id))
+    const key = String(id)
+    const hard = hardStates.get(key)
+    if (isThereStill && hard && !hasOnlyItsWord(hard)) {
+      await hardStates.save(key, lastWord(hard, await this.#endOf(folder)))
+    }
+    await deleteLog(folder, { files, lock }).catch((error: TidemarkError) => {
+      if (error.code !== 'NOT_FOUND') throw error
+    })
+    if (!isThereStill) await hardStates.remove(key)
+  }
+
+  /** Where a log ends that is to be removed; undefined if it does not say. */
+  async #endOf(folder: string): Promise<Point | undefined> {
+    const { files, lock, clock } = this.#context
+    if (!Log.isIn(folder, files)) return undefined
+    try {
+      const log = await Log.open(folder, { replica: true, files, lock, clock })
+      const { lastTerm: term, endOffset: mark } = log.replica
+      await log.close()
+      return { term, mark }
+    } catch (error) {
+      if (error instanceof TidemarkError && error.code === 'CORRUPT') return undefined
+      throw error
+    }
   }
 
   /** Tells the cluster what is deleted here and what is kept, and tries again what failed. */

@@ -8,13 +8,13 @@ import { Arrivals } from './arrivals.ts'
 import {
   type HardState,
   type Message,
-  NO_MEMBERS,
   NOBODY,
   type Point,
   type ReplicaId,
   type Status,
 } from './core/index.ts'
 import { DamageWatch, isCorrupt, knownDamage } from './damage-watch.ts'
+import { hasOnlyItsWord, lastWord } from './last-word.ts'
 import { MarksAwaited } from './marks-awaited.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
@@ -266,12 +266,19 @@ export class HostedLog {
     await this.#end()
   }
 
-  /** Closes it, and removes it from the disk: the cluster has decided so. */
-  async delete(): Promise<void> {
+  /**
+   * Closes it, and removes it from the disk: the cluster has decided so. If there is the log still, on other members,
+   * its last word is kept.
+   */
+  async delete(isThereStill: boolean): Promise<void> {
     await this.close()
     const { lock, files, hardStates } = this.#context
+    const key = String(this.id)
+    const replica = this.#log?.replica
+    const last = replica && { term: replica.lastTerm, mark: replica.endOffset }
+    if (isThereStill) await hardStates.save(key, lastWord(hardStates.get(key), last))
     await deleteLog(this.#folder, { lock, files })
-    await hardStates.remove(String(this.id))
+    if (!isThereStill) await hardStates.remove(key)
   }
 
   /** Damage that nobody has looked for is found by looking again, and got back from others then. */
@@ -299,7 +306,7 @@ export class HostedLog {
     const key = String(this.id)
     await this.#beginWithNothing(key)
     const hard = hardStates.get(key)
-    const isKnown = hard !== undefined && !isUnstarted(hard)
+    const isKnown = hard !== undefined && !hasOnlyItsWord(hard)
     if (isKnown && !Log.isIn(this.#folder, files)) throw this.#halfLost('is not there any more')
     const log = await Log.open(this.#folder, { ...options, maxPendingBytes: PENDING_BYTES })
     try {
@@ -355,15 +362,15 @@ export class HostedLog {
   }
 
   /**
-   * A replica that came later says first, on the disk, that it has voted for nobody: until it has, a folder that is
-   * there is left over from another, which is gone.
+   * A replica that came later says first, on the disk, what its word is: until it has, a folder that is there is left
+   * over from another, which is gone.
    */
   async #beginWithNothing(key: string): Promise<void> {
     const { hardStates, lock, files } = this.#context
     const hard = hardStates.get(key)
     const isNew = hard === undefined && this.definition.members.voters.length === 0
     if (isNew) await hardStates.save(key, this.#firstState())
-    else if (!hard || !isUnstarted(hard)) return
+    else if (!hard || !hasOnlyItsWord(hard)) return
     if (files.existsSync(this.#folder)) await emptyFolder(this.#folder, { lock, files })
   }
 
@@ -427,9 +434,10 @@ export class HostedLog {
 
   /** Nothing is counted on any more that this replica has promised: the next opening begins with nothing. */
   async #forget(): Promise<void> {
-    const configurations = [{ point: { term: 0, mark: 0 }, members: NO_MEMBERS }]
-    const nothing: HardState = { term: 0, vote: NOBODY, promised: undefined, configurations }
-    await this.#context.hardStates.save(String(this.id), nothing)
+    const { hardStates } = this.#context
+    const key = String(this.id)
+    // What it had reached is not known; nobody has counted on that to let it go.
+    await hardStates.save(key, lastWord(hardStates.get(key), undefined))
     this.#context.tell('lost', { log: this.name })
   }
 
@@ -495,11 +503,6 @@ async function emptyFolder(folder: string, { lock, files }: Ports): Promise<void
 }
 
 type Ports = Required<Pick<MemberContext, 'lock' | 'files'>>
-
-/** True of a replica that began with nothing, and has heard of no leader since. */
-function isUnstarted({ term, configurations }: HardState): boolean {
-  return term === 0 && configurations.every(({ members }) => members.voters.length === 0)
-}
 
 /** More than an own entry has. */
 const OWN_ENTRY_BYTES = 8192

@@ -19,6 +19,7 @@ import {
   type Output,
 } from '#dist/quorum/core/index.js'
 import { HardStates } from '#dist/quorum/hard-states.js'
+import { lastWord } from '#dist/quorum/last-word.js'
 import { readBatches } from '#dist/quorum/recent-batches.js'
 import { ReplicaHost } from '#dist/quorum/replica-host.js'
 import { storedLog } from '#dist/quorum/stored-log.js'
@@ -66,6 +67,8 @@ export class SimMember {
   readonly #world: World
   readonly #draws: Draws
   #initial: Members
+  /** Of a replica that has deleted what it had. */
+  #word: HardState | undefined
   #files = new ForgetfulFiles()
   #life: Life | undefined
   #isStarting = false
@@ -161,12 +164,13 @@ export class SimMember {
     const common = { files, clock, random: this.#draws.fork(), segmentBytes: settings.segmentBytes }
     const hardStates = await HardStates.open(HARD_FOLDER, common)
     const log = await Log.open(LOG_FOLDER, { ...common, replica: true })
-    const hard = hardStates.get('log') ?? {
-      term: 0,
-      vote: 0,
-      promised: undefined,
-      configurations: [{ point: { term: 0, mark: 0 }, members: this.#initial }],
-    }
+    const hard = hardStates.get('log') ??
+      this.#word ?? {
+        term: 0,
+        vote: 0,
+        promised: undefined,
+        configurations: [{ point: { term: 0, mark: 0 }, members: this.#initial }],
+      }
     const shadow = await this.#shadowOf(log)
     if (number !== this.#number) return
     const watched = this.#world.invariants.watch(this.id, this.#said(hard, log), shadow)
@@ -298,6 +302,10 @@ export class SimMember {
     this.#die(crashImage(this.#files, this.#draws).files)
   }
 
+  get isUp(): boolean {
+    return this.#life !== undefined
+  }
+
   wipe(): void {
     this.#die(new ForgetfulFiles())
     this.isWiped = true
@@ -305,11 +313,14 @@ export class SimMember {
 
   /** It is no member any more and deletes its replica. The process goes on, and what is under way to it arrives. */
   leave(): void {
+    const { hardStates, log } = this.#life ?? {}
+    const last = log && { term: log.replica.lastTerm, mark: log.replica.endOffset }
+    this.#word = lastWord(hardStates?.get('log'), last)
     this.#die(new ForgetfulFiles(), true)
     this.isWiped = true
   }
 
-  /** As if it had never been, but for its number: it has deleted what it had. */
+  /** As if it had never been, but for its number and its last word: it has deleted what it had. */
   beginAnew(): void {
     this.isWiped = false
     this.isRotten = false

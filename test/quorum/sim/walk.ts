@@ -132,7 +132,7 @@ export class Walk {
     this.#hasArrived = isLast
     for (const member of members) {
       const hasLeft = !this.target.replicas.includes(member.id)
-      if (hasLeft && settings.forgets && !member.isWiped) {
+      if (hasLeft && settings.forgets && !member.isWiped && member.isUp) {
         member.leave()
         this.#count('left and deleted')
       }
