@@ -1,23 +1,33 @@
 import type { Cancel, Clock, Random } from '../../io/index.ts'
 
-const FIRST_MS = 20
-const MOST_MS = 1000
+interface Pace {
+  readonly firstMs: number
+  readonly mostMs: number
+}
+
+/** Of each two members the one with the higher id dials. */
+export const DIALER_PACE: Pace = { firstMs: 20, mostMs: 1_000 }
+/** The other does so too when it is left alone: who should dial may not know where to. */
+export const DIALED_PACE: Pace = { firstMs: 2_000, mostMs: 5_000 }
+
 /** How many failures a refusal counts for: who is refused is hardly let in a moment later. */
 const REFUSAL_FAILURES = 3
 
-/** When to dial a member again: sooner at first, ever later up to a second, and never all at once. */
+/** When to dial a member again: sooner at first, then ever later, and never all at once. */
 export class Redial {
   readonly #clock: Clock
   readonly #random: Random
   readonly #dial: () => void
+  readonly #pace: Pace
   #failures = 0
   #cancel: Cancel | undefined
   #isStopped = false
 
-  constructor(clock: Clock, random: Random, dial: () => void) {
+  constructor(clock: Clock, random: Random, pace: Pace, dial: () => void) {
     this.#clock = clock
     this.#random = random
     this.#dial = dial
+    this.#pace = pace
   }
 
   succeeded(): void {
@@ -26,7 +36,9 @@ export class Redial {
 
   failed(wasRefused: boolean): void {
     if (this.#isStopped) return
-    const most = Math.min(MOST_MS, FIRST_MS * 2 ** this.#failures)
+    this.#cancel?.()
+    const { firstMs, mostMs } = this.#pace
+    const most = Math.min(mostMs, firstMs * 2 ** this.#failures)
     this.#failures++
     if (wasRefused) this.#failures = Math.max(this.#failures, REFUSAL_FAILURES)
     const delay = most / 2 + (most / 2) * (this.#random.uint32() / 2 ** 32)

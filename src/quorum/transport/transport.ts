@@ -12,7 +12,7 @@ import { nonceOf, OPERATOR } from './hello.ts'
 import { Link, type LinkEnd } from './link.ts'
 import { Operators } from './operators.ts'
 import { checkFounders, checkOptions, checkPeer, type TransportOptions } from './options.ts'
-import { Redial } from './redial.ts'
+import { DIALED_PACE, DIALER_PACE, Redial } from './redial.ts'
 import { Refusal } from './refusal.ts'
 import { RefusedEvents } from './refused-events.ts'
 import { tlsRefusal } from './tls-refusal.ts'
@@ -33,8 +33,8 @@ interface Peer {
   link: Link | undefined
   /** The last that was dialed, up or not. */
   dialed: Link | undefined
-  /** Of a peer with a lower id: of each two members the higher dials. */
-  redial: Redial | undefined
+  /** When it is dialed again, if there is no connection then. */
+  readonly redial: Redial
   /** It was up, and nobody has been told since that its process is gone. */
   wasUp: boolean
 }
@@ -60,7 +60,7 @@ export class Transport {
     checkOptions(options)
     const transport = new Transport(options)
     await transport.#listen()
-    for (const peer of transport.#peers.values()) if (peer.redial) transport.#dial(peer)
+    for (const peer of transport.#peers.values()) transport.#firstDial(peer)
     return transport
   }
 
@@ -90,8 +90,7 @@ export class Transport {
       known.address = address
       return
     }
-    const peer = this.#addPeer(id, address)
-    if (peer.redial) this.#dial(peer)
+    this.#firstDial(this.#addPeer(id, address))
   }
 
   /** Forgets a peer, and cuts its connection. It may come again unless `checkMember` refuses it. */
@@ -99,7 +98,7 @@ export class Transport {
     const peer = this.#peers.get(id)
     if (!peer) return
     this.#peers.delete(id)
-    peer.redial?.stop()
+    peer.redial.stop()
     peer.dialed?.cut('it is no member any more')
     peer.link?.cut('it is no member any more')
   }
@@ -151,7 +150,7 @@ export class Transport {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const peer of this.#peers.values()) peer.redial?.stop()
+    for (const peer of this.#peers.values()) peer.redial.stop()
     for (const probe of this.#probes) probe.destroy()
     const allGone = new Promise<void>((resolve) => {
       this.#onAllGone = resolve
@@ -178,18 +177,23 @@ export class Transport {
   }
 
   #addPeer(id: number, address: string | undefined): Peer {
-    const peer: Peer = {
-      id,
-      address,
-      link: undefined,
-      dialed: undefined,
-      redial: undefined,
-      wasUp: false,
-    }
     const { clock, random } = this.#options
-    if (id < this.#options.id) peer.redial = new Redial(clock, random, () => this.#dial(peer))
+    const pace = this.#isDialerOf(id) ? DIALER_PACE : DIALED_PACE
+    const redial = new Redial(clock, random, pace, () => {
+      if (!peer.link && peer.address !== undefined) this.#dial(peer)
+    })
+    const peer: Peer = { id, address, link: undefined, dialed: undefined, redial, wasUp: false }
     this.#peers.set(id, peer)
     return peer
+  }
+
+  #isDialerOf(id: number): boolean {
+    return id < this.#options.id
+  }
+
+  #firstDial(peer: Peer): void {
+    if (this.#isDialerOf(peer.id)) this.#dial(peer)
+    else peer.redial.failed(false)
   }
 
   #dial(peer: Peer): void {
@@ -228,8 +232,8 @@ export class Transport {
         const { id, incarnation, founders } = step.peer
         if (id === OPERATOR) operator = this.#operatorProven(link)
         else {
-          peer = this.#proven(link, id)
-          this.#options.onUp({ id, incarnation, founders })
+          peer = this.#proven(link, id, dialed !== undefined)
+          if (peer) this.#options.onUp({ id, incarnation, founders })
         }
       },
       onEnd: (end) => {
@@ -279,8 +283,8 @@ export class Transport {
 
   #checkDialer(other: number): void {
     const { id, onOperatorFrame } = this.#options
-    if (other === OPERATOR ? onOperatorFrame : other > id) return
-    const who = other === OPERATOR ? 'an operator' : `member ${other}`
+    if (other === OPERATOR ? onOperatorFrame : other !== id) return
+    const who = other === OPERATOR ? 'an operator' : `member ${other} itself`
     throw new Refusal('member', `${who} is none that dials member ${id}`)
   }
 
@@ -326,15 +330,22 @@ export class Transport {
     return this.#operators.add(link)
   }
 
-  #proven(link: Link, id: number): Peer {
+  /** Undefined: the connection is one too many. */
+  #proven(link: Link, id: number, isDialed: boolean): Peer | undefined {
     this.#strangers.delete(link)
+    const before = this.#peers.get(id)?.link
+    // Where both have dialed at the same time, both keep the connection of the one who should.
+    if (before && isDialed !== this.#isDialerOf(id)) {
+      link.cut('there is a connection already')
+      return undefined
+    }
     // It has lost the old one, or it would not have made another.
-    this.#peers.get(id)?.link?.cut('replaced by another connection')
+    before?.cut('replaced by another connection')
     link.prove()
     const peer = this.#peers.get(id) ?? this.#addPeer(id, undefined)
     peer.link = link
     peer.wasUp = true
-    peer.redial?.succeeded()
+    peer.redial.succeeded()
     return peer
   }
 
@@ -347,7 +358,7 @@ export class Transport {
       const id = peer && { id: peer.id }
       this.#refused.add({ address: link.remote, ...refusal, ...id })
     }
-    dialed?.redial?.failed(refusal !== undefined)
+    peer?.redial.failed(refusal !== undefined)
     if (proven?.link === link) {
       proven.link = undefined
       if (proven.address === undefined) this.#peers.delete(proven.id)

@@ -21,6 +21,7 @@ const HELP = `npm run sim -- [--seed=N] [--seeds=N] [--list=N,N] [--seconds=N] [
   --corpus       first run every seed that ever failed
   --bugs         plant known bugs, one at a time, and find each
   --bug=WORDS    only those with these words in their names
+  --part=K/N     only the K-th of N parts of them
   --days=N       simulate days of one log instead
 
 for example: npm run sim -- --seed=1 --seeds=1000 --seconds=600
@@ -30,6 +31,13 @@ function numberOf(name: string, text: string): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value
   process.stderr.write(`sim: --${name} takes a whole number, not ${text}\n`)
+  process.exit(2)
+}
+
+function partOf(text: string): [number, number] {
+  const [part, of] = text.split('/').map((each) => numberOf('part', each))
+  if (part && of && part <= of) return [part, of]
+  process.stderr.write(`sim: --part takes K/N, as 1/3, not ${text}\n`)
   process.exit(2)
 }
 
@@ -127,6 +135,7 @@ function options() {
         trace: { type: 'boolean', default: false },
         corpus: { type: 'boolean', default: false },
         bugs: { type: 'boolean', default: false },
+        part: { type: 'string', default: '1/1' },
         bug: { type: 'string', default: '' },
         first: { type: 'boolean', default: false },
         worker: { type: 'boolean', default: false },
@@ -149,7 +158,7 @@ async function main(): Promise<void> {
   const without = faultsOf(values.without)
   const { walk } = values
   if (values.bugs || values.bug) {
-    process.exitCode = (await huntPlantedBugs(seed, values.bug)) ? 0 : 1
+    process.exitCode = (await huntPlantedBugs(seed, values.bug, partOf(values.part))) ? 0 : 1
     return
   }
   if (values.trace) {
