@@ -6,7 +6,7 @@ import { freePorts } from '../quorum/members/trio.ts'
 import { HEALTHY } from './disk.ts'
 import type { Asked, ProcessOptions, ReplicaState } from './member-process.ts'
 import { Network } from './network.ts'
-import type { FailedNotice, SeenNotice } from './notices.ts'
+import type { DamageNotice, FailedNotice, SeenNotice } from './notices.ts'
 
 const ELECTION_MS = 600
 const HEARTBEAT_MS = 60
@@ -43,7 +43,12 @@ export interface ClusterOptions {
   readonly seed: number
   readonly members: number
   readonly hasWrongClocks: boolean
+  /** On how many members each log is kept; as many as by default otherwise. */
+  readonly replicas?: number
+  /** How long a member waits for a leader, or for what is damaged. */
+  readonly timeoutMs?: number
   readonly onSeen?: (member: number, life: number, seen: SeenNotice) => void
+  readonly onDamage?: (member: number, notice: DamageNotice) => void
 }
 
 /** Members in processes of their own, with a network and disks that do what they are told. */
@@ -58,6 +63,8 @@ export class Cluster {
   readonly #draws: Draws
   readonly #places = new Map<number, Place>()
   readonly #gone: Place[] = []
+  /** Nobody starts any more: a process that nobody ends would outlive its test. */
+  #isOver = false
 
   private constructor(options: ClusterOptions) {
     this.#options = options
@@ -104,6 +111,8 @@ export class Cluster {
     const process: Process = new ProcessHandle<Asked>(id, PROGRAM, (notice) => {
       if (notice.notice === 'seen') {
         this.#options.onSeen?.(id, place.lives, notice as SeenNotice)
+      } else if (notice.notice === 'damage') {
+        this.#options.onDamage?.(id, notice as DamageNotice)
       } else this.failures.push({ ...(notice as FailedNotice), member: id })
     })
     const place: Place = {
@@ -134,11 +143,11 @@ export class Cluster {
     if (place.process.isAlive) return place.process.isReady
     place.isPaused = false
     place.lives++
+    const words = [this.#options.build.href, JSON.stringify(await this.#optionsOf(place))]
+    // Meanwhile it may have been forgotten, and what is not there is not ended.
+    if (this.#isOver || this.#places.get(id) !== place) return false
     try {
-      await place.process.run([
-        this.#options.build.href,
-        JSON.stringify(await this.#optionsOf(place)),
-      ])
+      await place.process.run(words)
       return true
     } catch (error) {
       if (!(error instanceof MemberError)) throw error
@@ -167,7 +176,8 @@ export class Cluster {
       peers,
       electionMs: ELECTION_MS,
       heartbeatMs: HEARTBEAT_MS,
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs: this.#options.timeoutMs ?? TIMEOUT_MS,
+      replicas: this.#options.replicas,
       seed: this.#options.seed + 1000 * id + lives,
       aheadMs: isWrong ? aheadMs : 0,
       rate: isWrong ? rate : 1,
@@ -237,6 +247,7 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
+    this.#isOver = true
     await Promise.all(this.places.map(({ process }) => process.end('SIGKILL')))
     this.network.close()
   }

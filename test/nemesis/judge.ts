@@ -134,7 +134,8 @@ async function complaints(cluster: Cluster): Promise<string> {
   return [...all, ...cluster.refusedStarts].join('; ')
 }
 
-function unexpected(cluster: Cluster): string[] {
+/** Failures, and starts that were refused, for which no fault accounts. */
+export function unexpected(cluster: Cluster): string[] {
   const refused = cluster.refusedStarts.filter((text) => {
     const [id, code] = text.split(/[: ]+/)
     return !cluster.places.find((one) => one.id === Number(id))?.expected.has(code!)

@@ -1,5 +1,6 @@
 // A process of the nemesis: one member with replicas of a few logs, a state machine, a disk and a clock that obey the parent:
 // node member-process.js FOLDER-OF-THE-BUILD OPTIONS
+import { createHash } from 'node:crypto'
 import type { MachineOptions, StateMachine } from 'tidemark/machine'
 import type { FailedEvent, Member, MemberOptions, ReplicatedLog } from 'tidemark/quorum'
 import { nodeRandom, seededRandom } from '#dist/io/index.js'
@@ -8,8 +9,8 @@ import { WrongClock } from './clock.ts'
 import { Disk, type DiskState } from './disk.ts'
 import { follow } from './follow.ts'
 import { LOGS, type LogName, MACHINE } from './logs.ts'
-import type { FailedNotice, SeenNotice } from './notices.ts'
-import { nameOf, textOf } from './texts.ts'
+import type { DamageNotice, FailedNotice, SeenNotice } from './notices.ts'
+import { digestOf, nameOf, textOf } from './texts.ts'
 
 export interface ProcessOptions
   extends Omit<MemberOptions, 'files' | 'clock' | 'random' | 'secret' | 'tls'> {
@@ -19,14 +20,20 @@ export interface ProcessOptions
   readonly graves: string
   /** Of a member that comes to a cluster that there is. */
   readonly join?: boolean
+  /** Of each log; as many as by default otherwise. */
+  readonly replicas?: number | undefined
 }
 
 export interface ReplicaState {
   readonly name: string
   readonly role: string
   readonly term: number
+  readonly id: number
   readonly holes: number
+  /** Offsets that are missing: from the first, below the second of each. */
+  readonly missing: readonly (readonly [from: number, to: number])[]
   readonly failure: string | undefined
+  readonly members: { readonly voters: readonly number[]; readonly outgoing: readonly number[] }
   readonly lowWaterMark: number
   readonly highWaterMark: number
 }
@@ -37,6 +44,18 @@ export interface MemberState {
   readonly state: string
 }
 
+/** What a log has from `from` on: a hash of all that {@link digestOf} was given. */
+export interface DigestAnswer {
+  readonly from: number
+  readonly hash: string
+}
+
+export interface LookAnswer {
+  readonly entries: readonly (readonly [offset: number, name: string])[]
+  readonly code?: string
+  readonly message?: string
+}
+
 type ReadAnswer = { from: number; entries: [number, string][]; highWaterMark: number }
 
 /** What the processes can be asked for. */
@@ -44,6 +63,12 @@ export interface Asked {
   append: (asked: { log: LogName; names: string[] }) => Promise<{ first: number; last: number }>
   /** A linearizable read of at most so many entries, from where the log begins if that is later. */
   read: (asked: { log: LogName; from: number; max: number }) => Promise<ReadAnswer>
+  /** As `read`, and only what it comes to. */
+  digest: (asked: { log: LogName }) => Promise<DigestAnswer>
+  /** Entries as they are here, without asking anybody; or the code and the message of why not. */
+  look: (asked: { log: LogName; from: number; to: number }) => Promise<LookAnswer>
+  /** Resolves with how many places are damaged. */
+  scrub: (asked: object) => Promise<number>
   trim: (asked: { log: LogName; keep: number }) => Promise<void>
   openSession: (asked: object) => Promise<string>
   execute: (asked: { command: string; session: string; request: number }) => Promise<number>
@@ -68,7 +93,9 @@ const SNAPSHOT_ENTRIES = 1000
 const AGAIN_MS = 100
 
 const [build, words] = process.argv.slice(2)
-const { seed, aheadMs, rate, graves, ...memberOptions } = JSON.parse(words!) as ProcessOptions
+const { seed, aheadMs, rate, graves, replicas, ...memberOptions } = JSON.parse(
+  words!,
+) as ProcessOptions
 const quorum: typeof import('tidemark/quorum') = await import(
   new URL('quorum/index.js', build).href
 )
@@ -126,6 +153,32 @@ const answers: Asked = {
     }
     return { from, entries, highWaterMark }
   },
+  async digest({ log: name }) {
+    const log = logOf(name)
+    await log.barrier()
+    const { highWaterMark } = log
+    const from = log.lowWaterMark
+    const hash = createHash('sha256')
+    for await (const { offset, data } of log.read({ from, to: highWaterMark })) {
+      hash.update(digestOf(offset, nameOf(data.toString())))
+    }
+    return { from, hash: hash.digest('hex') }
+  },
+  async look({ log, from, to }) {
+    const entries: [number, string][] = []
+    try {
+      for await (const { offset, data } of logOf(log).read({ from, to })) {
+        entries.push([offset, nameOf(data.toString())])
+      }
+      return { entries }
+    } catch (error) {
+      const { code = 'UNKNOWN', message } = error as { code?: string; message: string }
+      return { entries, code, message }
+    }
+  },
+  async scrub() {
+    return (await member.scrub()).damaged.length
+  },
   async trim({ log: name, keep }) {
     const log = logOf(name)
     const before = log.highWaterMark - keep
@@ -140,7 +193,10 @@ const answers: Asked = {
     const { logs: replicas, ...rest } = member.status() as ReturnType<Member['status']> & {
       members?: MemberState[]
     }
-    const states = replicas.map(({ holes, ...one }) => ({ ...one, holes: holes.length }))
+    const states = replicas.map(({ holes, ...one }) => {
+      const missing = holes.map(({ from, to }) => [from, to] as const)
+      return { ...one, holes: holes.length, missing }
+    })
     return { logs: states, members: rest.members ?? [] }
   },
   transfer: ({ log, to }) => member.transfer(log, to),
@@ -187,7 +243,7 @@ function sayFailed({ log, error, retryMs }: FailedEvent): void {
 /** Whoever opens a log waits for a leader of the catalog, which may not be there for long. */
 async function openLogs(): Promise<void> {
   for (const [name, options] of Object.entries(LOGS)) {
-    const log = await insist(() => member.log(name, options))
+    const log = await insist(() => member.log(name, { ...options, replicas }))
     if (!log) return
     logs.set(name, log)
     if (name !== MACHINE) void follow(log, () => isEnding, sayMore)
@@ -251,5 +307,8 @@ try {
 }
 process.on('SIGTERM', () => void end())
 member.on('failed', sayFailed)
+for (const kind of ['damaged', 'repaired', 'lost'] as const) {
+  member.on(kind, ({ log }) => say({ notice: 'damage', kind, log } satisfies DamageNotice))
+}
 say({ number: 0, answer: 'ready' })
 await openLogs()

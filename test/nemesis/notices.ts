@@ -20,3 +20,10 @@ export interface FailedNotice extends Notice {
   /** It is tried again. */
   readonly isAgain: boolean
 }
+
+/** A member has met damage in a log, has got it back, or has begun its replica anew. */
+export interface DamageNotice extends Notice {
+  readonly notice: 'damage'
+  readonly kind: 'damaged' | 'repaired' | 'lost'
+  readonly log: string
+}
