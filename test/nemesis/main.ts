@@ -1,33 +1,50 @@
-// node build/test/nemesis/main.js [--minutes=5 | --seconds=N] --seed=N [--members=3|5] [--only=kill,pause] [--bug=NAME] [--json]
-// node build/test/nemesis/main.js --scenario=NAME|all [--seed=N] [--bug=NAME]
-// node build/test/nemesis/main.js --list
-// Real members, each in a process of its own, under faults of all kinds, and judges of what clients were told. Ends with 1 if a
-// promise is broken; then all folders are kept. With --bug the members are built with that bug in them, and it must end with 1.
+// npm run nemesis -- --help says how. Real members, each in a process of its own, under faults of all kinds, and judges
+// of what clients were told. Ends with 1 if a promise is broken; then all folders are kept. With --bug the members are
+// built with that bug in them, and it must end with 1.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { BUILD, plant } from '../kill/quorum/planted-build.ts'
 import { BUGS } from './bugs.ts'
-import { SCENARIOS } from './nats.ts'
+import { type FlipsResult, turnBits } from './flips.ts'
+import { reportOf } from './flips-report.ts'
+import { GROW } from './grow.ts'
+import { NATS } from './nats.ts'
 import { FAULTS, type NemesisResult, nemesis } from './run.ts'
 import { play } from './scenario.ts'
+import { type Asked, parse, UsageError } from './usage.ts'
 
 const FAULTS_PRINTED_MAX = 20
+const SCENARIOS = [...NATS, GROW]
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    seconds: { type: 'string' },
-    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },
-    members: { type: 'string', default: '3' },
-    only: { type: 'string' },
-    bug: { type: 'string' },
-    scenario: { type: 'string' },
-    list: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-})
+const asked = parsed()
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stop.abort(new Error('stopped')))
+}
+
+function parsed(): Asked {
+  try {
+    const found = parse(process.argv.slice(2))
+    check('fault', found.only ?? [], FAULTS)
+    if (found.scenario !== 'all')
+      check('scenario', [found.scenario ?? ''].filter(Boolean), SCENARIOS)
+    const bugs = Object.keys(BUGS).map((name) => ({ name }))
+    check('bug', [found.bug ?? ''].filter(Boolean), bugs)
+    return found
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    console.error(`nemesis: ${error.message}; see npm run nemesis -- --help`)
+    process.exit(2)
+  }
+}
+
+function check(kind: string, names: readonly string[], all: readonly { readonly name: string }[]) {
+  const unknown = names.find((name) => !all.some((one) => one.name === name))
+  if (unknown === undefined) return
+  const there = all.map(({ name }) => name).join(', ')
+  throw new UsageError(`there is no ${kind} ${unknown}; there is ${there}`)
+}
 
 function list(): void {
   for (const { name, text, offBecause } of FAULTS) {
@@ -40,7 +57,7 @@ function list(): void {
   console.log(`bugs: ${Object.keys(BUGS).join(', ')}`)
 }
 
-const isLive = process.stdout.isTTY === true && !values.json
+const isLive = process.stdout.isTTY === true && !asked.json
 
 /** Leaves a line that is written over on a terminal, and nothing elsewhere. */
 function showProgress(text: string): void {
@@ -48,7 +65,7 @@ function showProgress(text: string): void {
 }
 
 function showLine(text: string): void {
-  if (!values.json) console.log(isLive ? `\r\x1b[K${text}` : text)
+  if (!asked.json) console.log(isLive ? `\r\x1b[K${text}` : text)
 }
 
 function counted(counts: Readonly<Record<string, number>>): string {
@@ -70,27 +87,55 @@ function summaryOf(result: NemesisResult): string {
   ].join('\n')
 }
 
-async function playAll(wanted: string): Promise<void> {
-  const chosen = SCENARIOS.filter(({ name }) => wanted === 'all' || name === wanted)
-  if (chosen.length === 0) {
-    throw new Error(`there is no scenario ${wanted}; there is ${SCENARIOS.map((one) => one.name)}`)
-  }
-  const stop = new AbortController()
-  process.once('SIGINT', () => stop.abort(new Error('stopped')))
-  const seed = Number(values.seed)
+/** Runs in a folder of its own, with the members as they are to be built. */
+async function inFolder<T extends { readonly faults: readonly string[] }>(
+  run: (folder: string, build: URL) => Promise<T>,
+  report: (result: T) => string,
+): Promise<void> {
+  const { json, seed, members, bug } = asked
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-nemesis-'))
-  const build = values.bug === undefined ? BUILD : plant(BUGS, values.bug, folder)
+  showLine(`seed ${seed}, ${members} members, folder ${folder}`)
+  let isKept = false
   try {
-    for (const scenario of chosen) {
+    const result = await run(folder, bug === undefined ? BUILD : plant(BUGS, bug, folder))
+    isKept = result.faults.length > 0
+    showLine(json ? '' : report(result))
+    if (json) console.log(JSON.stringify(result))
+    if (!isKept) return
+    for (const fault of result.faults.slice(0, FAULTS_PRINTED_MAX)) console.error(`FAULT: ${fault}`)
+    console.error(`again: npm run nemesis -- ${again()}\nkept: ${folder}`)
+    process.exitCode = 1
+  } catch (error) {
+    process.exitCode = stop.signal.aborted ? 130 : 1
+    if (!stop.signal.aborted) console.error(error)
+  } finally {
+    if (!isKept) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function again(): string {
+  const { ms, seed, members, flips, only, bug } = asked
+  const words = [
+    flips === undefined ? `--seconds=${ms / 1000}` : `--flips=${flips}`,
+    `--seed=${seed}`,
+    `--members=${members}`,
+  ]
+  if (only !== undefined) words.push(`--only=${only.join(',')}`)
+  if (bug !== undefined) words.push(`--bug=${bug}`)
+  return words.join(' ')
+}
+
+async function playAll(wanted: string): Promise<void> {
+  const { seed, bug } = asked
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-nemesis-'))
+  const build = bug === undefined ? BUILD : plant(BUGS, bug, folder)
+  try {
+    for (const scenario of SCENARIOS) {
+      if (wanted !== 'all' && scenario.name !== wanted) continue
       console.log(`${scenario.name}: ${scenario.text}; seed ${seed}`)
       const say = (text: string) => console.log(`  ${text}`)
-      const { faults, acknowledged, ms, skipped } = await play(
-        scenario,
-        build,
-        seed,
-        say,
-        stop.signal,
-      )
+      const played = await play(scenario, build, seed, say, stop.signal)
+      const { faults, acknowledged, ms, skipped } = played
       for (const fault of faults.slice(0, FAULTS_PRINTED_MAX)) console.error(`FAULT: ${fault}`)
       const kept = faults.length === 0 ? 'all promises kept' : 'FAULTS'
       const done = `${acknowledged} acknowledged in ${(ms / 1000).toFixed(1)} s: ${kept}`
@@ -102,51 +147,29 @@ async function playAll(wanted: string): Promise<void> {
   }
 }
 
-async function main(): Promise<void> {
-  const { bug, json, only } = values
-  const seed = Number(values.seed)
-  const members = Number(values.members)
-  const ms = 1000 * Number(values.seconds ?? 60 * Number(values.minutes))
-  if (members !== 3 && members !== 5) throw new Error(`--members is 3 or 5, not ${values.members}`)
-  const folder = mkdtempSync(join(tmpdir(), 'tidemark-nemesis-'))
-  const stop = new AbortController()
-  process.once('SIGINT', () => stop.abort(new Error('stopped')))
-  process.once('SIGTERM', () => stop.abort(new Error('stopped')))
-  showLine(`seed ${seed}, ${members} members, folder ${folder}`)
-  let isKept = false
-  try {
-    const result = await nemesis({
-      build: bug === undefined ? BUILD : plant(BUGS, bug, folder),
-      folder,
-      seed,
-      ms,
-      members,
-      only: only?.split(','),
-      signal: stop.signal,
-      onStrike: showLine,
-      onProgress: showProgress,
-    })
-    isKept = result.faults.length > 0
-    showLine(json ? '' : summaryOf(result))
-    if (json) console.log(JSON.stringify(result))
-    if (!isKept) return
-    for (const fault of result.faults.slice(0, FAULTS_PRINTED_MAX)) console.error(`FAULT: ${fault}`)
-    const asked = [`--seconds=${ms / 1000}`, `--seed=${seed}`, `--members=${members}`]
-    if (only !== undefined) asked.push(`--only=${only}`)
-    if (bug !== undefined) asked.push(`--bug=${bug}`)
-    console.error(`again: npm run nemesis -- ${asked.join(' ')}\nkept: ${folder}`)
-    process.exitCode = 1
-  } catch (error) {
-    process.exitCode = stop.signal.aborted ? 130 : 1
-    if (!stop.signal.aborted) console.error(error)
-  } finally {
-    if (!isKept) rmSync(folder, { recursive: true, force: true })
+function storm(): Promise<void> {
+  const { seed, ms, members, only } = asked
+  const run = (folder: string, build: URL): Promise<NemesisResult> => {
+    const shown = { onStrike: showLine, onProgress: showProgress }
+    return nemesis({ build, folder, seed, ms, members, only, signal: stop.signal, ...shown })
   }
+  return inFolder(run, summaryOf)
 }
 
-if (values.list) list()
+function flipRing(flips: number): Promise<void> {
+  const { seed, members } = asked
+  const run = (folder: string, build: URL): Promise<FlipsResult> => {
+    const { signal } = stop
+    return turnBits({ build, folder, seed, members, flips, onRound: showProgress, signal })
+  }
+  return inFolder(run, reportOf)
+}
+
+if (asked.help !== undefined) console.log(asked.help)
+else if (asked.list) list()
 else {
-  await (values.scenario === undefined ? main() : playAll(values.scenario))
+  if (asked.scenario !== undefined) await playAll(asked.scenario)
+  else await (asked.flips === undefined ? storm() : flipRing(asked.flips))
   // Clients of a run that was stopped may wait for members that are gone.
   process.exit()
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BUILD } from '../kill/quorum/planted-build.ts'
-import { SCENARIOS } from './nats.ts'
+import { NATS } from './nats.ts'
 import { play } from './scenario.ts'
 
 describe('what Jepsen has found in NATS 2.12.1', () => {
-  for (const scenario of SCENARIOS) {
+  for (const scenario of NATS) {
     it(`${scenario.name}: ${scenario.text}`, async (t) => {
       const seed = Math.floor(Math.random() * 2 ** 32)
       t.diagnostic(`seed ${seed}`)

@@ -147,7 +147,7 @@ async function membersChange({ cluster, workload, draws, say }: Stage): Promise<
   return faults
 }
 
-export const SCENARIOS: readonly Scenario[] = [
+export const NATS: readonly Scenario[] = [
   {
     name: 'nats-7564',
     text: 'all members lose power right after acknowledgements',

@@ -26,6 +26,8 @@ export interface Scenario {
   readonly text: string
   readonly members: 3 | 5
   readonly needsChurn?: boolean
+  /** On how many members each log is kept; as many as by default otherwise. */
+  readonly replicas?: number
   /** Resolves with what is wrong that the judges of histories would not see. */
   play(stage: Stage): Promise<string[]>
 }
@@ -52,13 +54,14 @@ export async function play(
   }
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-scenario-'))
   const followed = new Followed()
-  const { members } = scenario
+  const { members, replicas } = scenario
   const cluster = await Cluster.start({
     build,
     folder,
     seed,
     members,
     hasWrongClocks: false,
+    ...(replicas !== undefined && { replicas }),
     onSeen: (member, life, seen) => followed.take(member, life, seen),
   })
   const workload = new Workload(cluster, seed)

@@ -36,6 +36,8 @@ export class Workload {
   refused = 0
   reads = 0
   retries = 0
+  /** What was refused is asked again until it is not: nothing is appended twice by that. */
+  asksAgain = false
   /** Called with each acknowledgement. */
   onAcknowledged: () => void = () => {}
   readonly #cluster: Cluster
@@ -77,22 +79,34 @@ export class Workload {
   async #write(writer: number): Promise<void> {
     const at = { place: writer }
     for (let n = 0; !this.#isOver; ) {
-      const place = await this.#ready(at)
-      if (!place) return
       const log = this.#draws.pick(LOG_NAMES)
       const size = this.#draws.chance(1 / BATCH_ONE_IN) ? this.#draws.integer(2, BATCH_MAX) : 1
       const values = Array.from({ length: size }, () => `${writer}-${n++}`)
       const history = this.histories.get(log)!
       const call = performance.now()
-      const outcome = await this.#outcome(
-        patiently(place.process.ask('append', { log, names: values })),
-      )
+      const outcome = await this.#append(at, log, values)
+      if (!outcome) return
       history.appends.push({ client: writer, values, outcome, call, return: performance.now() })
       if (outcome.kind === 'ok') history.end = Math.max(history.end, outcome.last + 1)
-      // Another may do better.
-      else at.place++
-      if (outcome.kind === 'failed') await delay(DOWN_PAUSE_MS)
     }
+  }
+
+  /** Undefined if nobody was asked. */
+  async #append(
+    at: { place: number },
+    log: LogName,
+    names: string[],
+  ): Promise<LogAppend['outcome'] | undefined> {
+    let outcome: LogAppend['outcome'] | undefined
+    do {
+      const place = await this.#ready(at)
+      if (!place) return outcome
+      outcome = await this.#outcome(patiently(place.process.ask('append', { log, names })))
+      // Another may do better.
+      if (outcome.kind !== 'ok') at.place++
+      if (outcome.kind === 'failed') await delay(DOWN_PAUSE_MS)
+    } while (outcome.kind === 'failed' && this.asksAgain)
+    return outcome
   }
 
   async #outcome(append: Promise<{ first: number; last: number }>): Promise<LogAppend['outcome']> {
