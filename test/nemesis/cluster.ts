@@ -146,6 +146,7 @@ export class Cluster {
     const words = [this.#options.build.href, JSON.stringify(await this.#optionsOf(place))]
     // Meanwhile it may have been forgotten, and what is not there is not ended.
     if (this.#isOver || this.#places.get(id) !== place) return false
+    if (place.process.isAlive) return place.process.isReady
     try {
       await place.process.run(words)
       return true

@@ -62,6 +62,8 @@ export interface FlipsResult {
   /** Entries that were damaged on a majority, and came back; on all, and were told of. */
   readonly majorities: number
   readonly losses: number
+  /** With what appends were refused to a log in which all have a hole. */
+  readonly codes: Readonly<Record<string, number>>
   readonly seconds: number
   readonly faults: readonly string[]
 }
@@ -143,7 +145,8 @@ class Flips {
     faults.push(...this.#followed.faults, ...this.#cluster.deaths, ...unexpected(this.#cluster))
     const [outcomes, kinds, entries] = [this.#outcomes, this.#kinds, this.#kept.count]
     const seconds = Math.round((performance.now() - beginning) / 1000)
-    return { seed, flips: this.#flips, entries, outcomes, kinds, ...counts, seconds, faults }
+    const { codes } = same
+    return { seed, flips: this.#flips, entries, outcomes, kinds, ...counts, codes, seconds, faults }
   }
 
   async #fill(): Promise<void> {
@@ -227,7 +230,17 @@ class Flips {
 
   async #restart(ids: readonly number[], look: Look): Promise<void> {
     await this.#end(ids, look)
-    await Promise.all(ids.map((id) => this.#cluster.revive(id)))
+    await Promise.all(ids.map((id) => this.#start(id)))
+  }
+
+  /** One whose catalog is beyond repair starts only once the others have let it begin anew: it is started again until then. */
+  async #start(id: number): Promise<void> {
+    const end = performance.now() + WHOLE_WITHIN_MS
+    while (!(await this.#cluster.revive(id))) {
+      const { refusedStarts } = this.#cluster
+      if (performance.now() > end) throw new Error(`it does not start: ${refusedStarts.at(-1)}`)
+      await delay(LOOK_EVERY_MS)
+    }
   }
 
   #scrub(ids: readonly number[]): Promise<unknown> {

@@ -95,7 +95,7 @@ async function inFolder<T extends { readonly faults: readonly string[] }>(
   const { json, seed, members, bug } = asked
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-nemesis-'))
   showLine(`seed ${seed}, ${members} members, folder ${folder}`)
-  let isKept = false
+  let isKept = true
   try {
     const result = await run(folder, bug === undefined ? BUILD : plant(BUGS, bug, folder))
     isKept = result.faults.length > 0
@@ -107,7 +107,8 @@ async function inFolder<T extends { readonly faults: readonly string[] }>(
     process.exitCode = 1
   } catch (error) {
     process.exitCode = stop.signal.aborted ? 130 : 1
-    if (!stop.signal.aborted) console.error(error)
+    isKept = !stop.signal.aborted
+    if (isKept) console.error(error, `\nkept: ${folder}`)
   } finally {
     if (!isKept) rmSync(folder, { recursive: true, force: true })
   }

@@ -158,12 +158,14 @@ export const NATS: readonly Scenario[] = [
     name: 'nats-7567',
     text: 'one member loses power while two pause, and those three go on alone',
     members: 5,
+    isLong: true,
     play: oneLosesPowerWhileTwoPause,
   },
   {
     name: 'nats-7549',
     text: 'bits turn in the logs of a minority, which is needed for a majority then',
     members: 5,
+    isLong: true,
     play: bitsTurnInAMinority,
   },
   {
@@ -177,6 +179,7 @@ export const NATS: readonly Scenario[] = [
     text: 'members are added and removed while others are killed and cut off',
     members: 3,
     needsChurn: true,
+    isLong: true,
     play: membersChange,
   },
 ]

@@ -1,7 +1,7 @@
 // The same entry damaged on several members: as long as one has it, all get it back; otherwise nobody makes it up.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Draws } from '#dist/testing/index.js'
-import { MemberError } from '../kill/quorum/process-handle.ts'
+import type { MemberError } from '../kill/quorum/process-handle.ts'
 import { type Acknowledged, insist } from './acknowledged.ts'
 import { type Bit, hasBytes, turn, turnIn } from './bits.ts'
 import type { Cluster } from './cluster.ts'
@@ -22,6 +22,8 @@ interface Victim {
 }
 
 export class SameEntry {
+  /** With what appends to a log were refused that has a hole on all members, how often. */
+  readonly codes: Record<string, number> = {}
   readonly #cluster: Cluster
   readonly #kept: Acknowledged
   readonly #draws: Draws
@@ -138,8 +140,9 @@ export class SameEntry {
       await this.#kept.appendOnce(log)
       return [`${log} was appended to`]
     } catch (error) {
-      if (error instanceof MemberError && ['UNAVAILABLE', 'UNCERTAIN'].includes(error.code))
-        return []
+      const { code } = error as MemberError
+      this.codes[code] = (this.codes[code] ?? 0) + 1
+      if (['UNAVAILABLE', 'UNCERTAIN'].includes(code)) return []
       return [`an append to ${log}: ${error}`]
     }
   }

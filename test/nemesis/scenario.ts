@@ -26,6 +26,8 @@ export interface Scenario {
   readonly text: string
   readonly members: 3 | 5
   readonly needsChurn?: boolean
+  /** Left to `npm run nemesis -- --scenario=all`: it takes longer than a test should. */
+  readonly isLong?: boolean
   /** On how many members each log is kept; as many as by default otherwise. */
   readonly replicas?: number
   /** Resolves with what is wrong that the judges of histories would not see. */

@@ -43,6 +43,8 @@ export class Workload {
   readonly #cluster: Cluster
   readonly #draws: Draws
   #isOver = false
+  /** Wakes who pauses when it is over. */
+  readonly #end = new AbortController()
   readonly #running: Promise<void>[] = []
 
   constructor(cluster: Cluster, seed: number) {
@@ -61,6 +63,7 @@ export class Workload {
   /** Resolves when all were told of what they have asked. */
   async stop(): Promise<void> {
     this.#isOver = true
+    this.#end.abort()
     await Promise.all(this.#running)
   }
 
@@ -148,7 +151,7 @@ export class Workload {
 
   async #trim(): Promise<void> {
     for (const at = { place: 0 }; !this.#isOver; at.place++) {
-      await delay(TRIM_EVERY_MS)
+      await delay(TRIM_EVERY_MS, undefined, { signal: this.#end.signal }).catch(() => {})
       const place = await this.#ready(at)
       try {
         if (place)
