@@ -158,6 +158,7 @@ export const NATS: readonly Scenario[] = [
     name: 'nats-7567',
     text: 'one member loses power while two pause, and those three go on alone',
     members: 5,
+    replicas: 5,
     isLong: true,
     play: oneLosesPowerWhileTwoPause,
   },
@@ -165,6 +166,7 @@ export const NATS: readonly Scenario[] = [
     name: 'nats-7549',
     text: 'bits turn in the logs of a minority, which is needed for a majority then',
     members: 5,
+    replicas: 5,
     isLong: true,
     play: bitsTurnInAMinority,
   },
@@ -172,6 +174,7 @@ export const NATS: readonly Scenario[] = [
     name: 'nats-7556',
     text: 'catalogs of a minority are damaged and emptied: no log is deleted anywhere',
     members: 5,
+    replicas: 5,
     play: catalogsAreDamaged,
   },
   {
