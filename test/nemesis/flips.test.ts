@@ -6,6 +6,9 @@ import { it } from 'node:test'
 import { BUILD } from '../kill/quorum/planted-build.ts'
 import { turnBits } from './flips.ts'
 import { reportOf } from './flips-report.ts'
+import { endsWithItsTests } from './left-over.ts'
+
+endsWithItsTests()
 
 it('whichever bit turns on a minority, all is there on all members afterwards', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-flips-'))

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BUILD } from '../kill/quorum/planted-build.ts'
+import { endsWithItsTests } from './left-over.ts'
 import { NATS } from './nats.ts'
 import { play } from './scenario.ts'
+
+endsWithItsTests()
 
 // The longer ones are left to `npm run nemesis -- --scenario=all`, which .ci/run plays.
 describe('what Jepsen has found in NATS 2.12.1', { concurrency: 2 }, () => {
