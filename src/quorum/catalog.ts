@@ -26,6 +26,7 @@ export const CATALOG_NAME = '$catalog'
  */
 export class Catalog {
   readonly #machine: StateMachine<CatalogState, CatalogCommand, unknown>
+  #state: Readonly<CatalogState> = initialCatalog()
 
   private constructor(machine: StateMachine<CatalogState, CatalogCommand, unknown>) {
     this.#machine = machine
@@ -41,9 +42,14 @@ export class Catalog {
     return new Catalog(machine)
   }
 
-  /** What is known here. Not to be changed. */
+  /** What is known here, or was known last. Not to be changed. */
   get state(): Readonly<CatalogState> {
-    return this.#machine.query((state) => state)
+    try {
+      this.#state = this.#machine.query((state) => state)
+    } catch {
+      // The machine is closed, or its log has failed: whoever asks what is known is told what was.
+    }
+    return this.#state
   }
 
   get logs(): readonly CatalogLog[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { SCENARIOS } from '../nemesis/nats.ts'
+import { NATS } from '../nemesis/nats.ts'
 import { HAZARDS, type Hazard, type Holder } from './hazards.ts'
 import { QUORUM_BUGS } from './sim/planted-bugs.ts'
 import { runSeed } from './sim/run-seed.ts'
@@ -17,7 +17,7 @@ function missing(holder: Holder): string | undefined {
     return QUORUM_BUGS.some(({ name }) => name === holder.bug) ? undefined : `bug ${holder.bug}`
   }
   if ('scenario' in holder) {
-    const isThere = SCENARIOS.some(({ name }) => name === holder.scenario)
+    const isThere = NATS.some(({ name }) => name === holder.scenario)
     return isThere ? undefined : `scenario ${holder.scenario}`
   }
   const { test, title } = holder

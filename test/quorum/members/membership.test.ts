@@ -135,6 +135,32 @@ describe('members of a cluster', { concurrency: 2 }, () => {
     await (await trio.member(2).log('more')).append('x')
   })
 
+  it('find each other, though who should dial does not know where to', async (t) => {
+    const trio = await Trio.start()
+    t.after(() => trio.stop())
+    await trio.member(1).log('orders')
+    await trio.member(1).transfer('$catalog', 1)
+    await until(() => trio.member(3).status().logs[0]?.leader === 1, 'member 1 leads the catalog')
+    // It knows one that does not lead; the leader has a lower id, and would wait to be dialed.
+    const port = await trio.portFor(4)
+    const own = { 3: trio.peers[3]!, 4: `127.0.0.1:${port}` }
+    await trio.startMember(4, { join: true, peers: own })
+    await trio.member(1).addMember(4, own[4])
+    await until(() => stateOf(trio.member(2), 4) === 'member', 'it joins')
+    // The one with the lowest id moves: the others dial where it was.
+    await trio.stopMember(1)
+    await trio.portFor(1)
+    await trio.startMember(1)
+    const isMet = () =>
+      trio
+        .member(1)
+        .status()
+        .peers.every(({ isConnected }) => isConnected)
+    await until(isMet, 'it is connected with all')
+    const address = () => trio.member(2).members()[0]!.address
+    await until(() => address() === trio.peers[1], 'the others know where it is')
+  })
+
   it('hand over the lead when they are told to, and by themselves to who should have it', async (t) => {
     const trio = await Trio.start()
     t.after(() => trio.stop())

@@ -109,13 +109,12 @@ describe('a member that nobody has named', () => {
     await closeAll(one, nine)
   })
 
-  it('is refused with a lower id, or if it was removed', async () => {
+  it('is refused with the same id, or if it was removed', async () => {
     const checkMember = (id: number) =>
       id === 7 ? new Refusal('removed', 'member 7 was removed') : undefined
     const five = await startMember(5, { 6: NOWHERE, 7: NOWHERE }, { checkMember })
     for (const [id, reason, text] of [
-      [4, 'member', 'member 4 is none that dials member 5'],
-      [5, 'member', 'member 5 is none that dials member 5'],
+      [5, 'member', 'member 5 itself is none that dials member 5'],
       [7, 'removed', 'member 7 was removed'],
     ] as const) {
       const dialer = dialRaw(five.transport.address, { id, expected: 5 })
@@ -125,6 +124,17 @@ describe('a member that nobody has named', () => {
     const liar = dialRaw(five.transport.address, { id: 7, expected: 5, secret: 'wrong' })
     await assert.doesNotReject(liar.close())
     assert.equal(five.transport.isConnected(7), false)
+    await closeAll(five)
+  })
+
+  it('is let in with a lower id too, but not beside a connection that there is', async () => {
+    const five = await startMember(5, { 4: NOWHERE })
+    const first = dialRaw(five.transport.address, { id: 4, expected: 5 })
+    assert.equal(await first.welcome, 5)
+    const second = dialRaw(five.transport.address, { id: 4, expected: 5 })
+    await second.close()
+    assert.ok(five.transport.isConnected(4))
+    await first.close()
     await closeAll(five)
   })
 
