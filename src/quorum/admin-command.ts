@@ -136,11 +136,7 @@ function parse(bytes: Buffer): unknown {
 
 /** An error without a code is a mistake in the member; how far it came is not known. */
 function factsOf(error: unknown): { code: ErrorCode; message: string } {
-  if (error instanceof TidemarkError) {
-    // It is the member that is closed; to who has asked, CLOSED would be its own client.
-    const code = error.code === 'CLOSED' ? 'UNAVAILABLE' : error.code
-    return { code, message: error.message }
-  }
+  if (error instanceof TidemarkError) return { code: error.code, message: error.message }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return { code: 'UNCERTAIN', message: `the member has failed: ${text}` }
 }

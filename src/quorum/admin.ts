@@ -17,14 +17,25 @@ export interface AdminFace {
 /** Answers operators. Whatever they say, the answer is a result or an error: the connection goes on. */
 export function answerAdmin(face: AdminFace, transfer?: LogTransfer): Handler {
   return async (_from, { head, data }) => {
+    let command: AdminCommand | undefined
     try {
-      const command = decodeCommand(head)
+      command = decodeCommand(head)
       const moved = await move(transfer, command, data)
       return moved ?? { head: encodeReply({ ok: await perform(face, command) }), data: [] }
     } catch (error) {
-      return { head: encodeReply({ error }), data: [] }
+      return { head: encodeReply({ error: command ? closed(error, command) : error }), data: [] }
     }
   }
+}
+
+/** Commands that have no effect. */
+const LOOKS: ReadonlySet<AdminCommand['do']> = new Set(['status', 'scrub', 'read', 'imported'])
+
+/** A member that closes does not know any more what becomes of what it was asked; CLOSED would be the client itself. */
+function closed(error: unknown, { do: what }: AdminCommand): unknown {
+  if (!(error instanceof TidemarkError) || error.code !== 'CLOSED') return error
+  if (LOOKS.has(what)) return new TidemarkError('UNAVAILABLE', error.message)
+  return new TidemarkError('UNCERTAIN', `${error.message}: ${what} may be done or not`)
 }
 
 /** Entries go one way or the other; undefined of other commands. */

@@ -89,6 +89,11 @@ describe('what an operator asks of a member', () => {
     const command = encodeCommand({ do: 'transfer', log: 'orders', to: 3 })
     for (const [thrown, code, message] of [
       [new TidemarkError('NOT_FOUND', 'there is no log "orders"'), 'NOT_FOUND', /^there is no log/],
+      [
+        new TidemarkError('CLOSED', 'the log is closed'),
+        'UNCERTAIN',
+        /^the log is closed: transfer may be/,
+      ],
       [new Error('a bug'), 'UNCERTAIN', /^the member has failed: Error: a bug$/],
       ['no error', 'UNCERTAIN', /^the member has failed: no error$/],
     ] as const) {
