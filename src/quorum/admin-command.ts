@@ -1,5 +1,6 @@
 import { ERROR_CODES, type ErrorCode, OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import { parseAddress } from '../io/index.ts'
+import { CATALOG_NAME } from './catalog.ts'
 import type { ReplicaId } from './core/index.ts'
 import { checkLogName } from './member-options.ts'
 import { checkHeads, type EntryHead, STRETCH_BYTES_MAX } from './stretch.ts'
@@ -45,7 +46,7 @@ const CHECKS: Readonly<
   status: {},
   add: { id: checkId, address: checkAddress },
   remove: { id: checkId },
-  transfer: { log: checkLogName, to: checkId },
+  transfer: { log: checkAnyLog, to: checkId },
   delete: { log: checkLogName },
   read: { log: checkLogName, from: checkFrom, bytes: checkBytes },
   imported: { log: checkLogName, session: checkNumber },
@@ -56,7 +57,12 @@ const CHECKS: Readonly<
     since: checkNumber,
     entries: checkHeads,
   },
-  scrub: { log: (value) => value === undefined || checkLogName(value) },
+  scrub: { log: (value) => value === undefined || checkAnyLog(value) },
+}
+
+/** The catalog's own log has a leader and entries, too. */
+function checkAnyLog(value: unknown): unknown {
+  return value === CATALOG_NAME || checkLogName(value)
 }
 
 /** Throws INVALID_ARGUMENT that says what is wrong. */

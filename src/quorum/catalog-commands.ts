@@ -4,6 +4,7 @@ import {
   type CatalogLog,
   type CatalogMember,
   type CatalogState,
+  catalogVoters,
   hostsOf,
   type LogDesign,
 } from './catalog-state.ts'
@@ -177,7 +178,10 @@ function follow(state: CatalogState, { id, member, keeps }: CommandOf<'follow'>)
 
 function prefer(state: CatalogState, { id, member }: CommandOf<'prefer'>): void {
   if (id === 0) {
-    known(state, member)
+    const votes = catalogVoters(state)
+    if (!votes.includes(known(state, member).id)) {
+      throw invalid(`member ${member} has no vote on the catalog; members ${votes.join(', ')} have`)
+    }
     state.preferred = member
     return
   }
@@ -208,7 +212,8 @@ function addMember(state: CatalogState, { id, address }: CommandOf<'add-member'>
   const there = state.members.find((member) => member.id === id)
   if (there?.state === 'leaving') throw invalid(`member ${id} is being removed`)
   if (there) {
-    if (there.address !== address) {
+    // One that has said itself where it is may have spelled it otherwise.
+    if (there.address !== address && !there.isOwnWord) {
       throw invalid(`there is a member ${id} already, at ${there.address}`)
     }
     return

@@ -15,7 +15,7 @@ const REOPEN_MS = 200
 /** Each may wait for the disk. */
 const OPENED_AT_ONCE = 32
 
-/** Does on this member what the catalog says: opens a replica of every log, and deletes what was deleted. */
+/** Does on this member what the catalog says: opens the replicas that are to be here, and deletes those that are not. */
 export class CatalogFollower {
   readonly #context: MemberContext
   readonly #logs: HostedLogs

@@ -1,10 +1,13 @@
-import { type CatalogMember, type CatalogState, hostsOf, type Placement } from './catalog-state.ts'
+import {
+  type CatalogState,
+  catalogVoters,
+  hostsOf,
+  type Placement,
+  stayingMembers,
+} from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
 import type { HostedLog } from './hosted-log.ts'
 import type { MemberContext } from './member-context.ts'
-
-/** More votes would make every command of the catalog slower, and save nothing that seven do not. */
-const CATALOG_VOTERS_MAX = 7
 
 /**
  * Where the catalog itself is to be: on all members, the longest on those that are leaving, since it tells them what to
@@ -12,13 +15,13 @@ const CATALOG_VOTERS_MAX = 7
  */
 export function catalogPlacement(state: CatalogState): Placement | undefined {
   if (state.members.length === 0) return undefined
-  const stays = ({ id, state: its }: CatalogMember) => its === 'member' || isPlaced(state, id)
-  const staying = state.members.filter(stays).map(({ id }) => id)
+  const staying = stayingMembers(state)
+  const voters = catalogVoters(state)
   const learning = state.members.filter(({ state: its }) => its === 'joining').map(({ id }) => id)
   const gone = state.members.map(({ id }) => id).filter((id) => !staying.includes(id))
   return {
-    replicas: staying.slice(0, CATALOG_VOTERS_MAX),
-    learners: [...staying.slice(CATALOG_VOTERS_MAX), ...learning],
+    replicas: voters,
+    learners: [...staying.filter((id) => !voters.includes(id)), ...learning],
     leaving: gone.filter((id) => !learning.includes(id)),
     preferred: state.preferred,
     version: 0,

@@ -3,13 +3,16 @@ import type { ReplicaId } from './core/index.ts'
 
 // What the catalog knows: it is the same on every member, at the same offset of the catalog's log.
 
+/** As many as keep a log through the loss of one. */
+export const REPLICAS_DEFAULT = 3
+
 /** What a log is made with. */
 export interface LogDesign {
   readonly segmentBytes: number
   readonly maxEntryBytes: number
   readonly retention?: Retention | undefined
-  /** How many members are to vote on it, as far as there are as many; 3 by default. */
-  readonly replicas?: number | undefined
+  /** How many members are to vote on it, as far as there are as many. */
+  readonly replicas: number
 }
 
 /** Where the replicas of a log are to be. What is so, the log itself says: by its configuration. */
@@ -80,4 +83,18 @@ export function activeMembers({ members }: CatalogState): ReplicaId[] {
 /** Everybody who is to have a replica of a log, or has one still. */
 export function hostsOf({ replicas, learners, leaving }: Placement): ReplicaId[] {
   return [...replicas, ...learners, ...leaving]
+}
+
+/** More votes would make every command of the catalog slower, and save nothing that seven do not. */
+const CATALOG_VOTERS_MAX = 7
+
+/** Who votes on the catalog: who is to leave as long as a log is on it, since the catalog tells it what to do. */
+export function catalogVoters(state: CatalogState): ReplicaId[] {
+  return stayingMembers(state).slice(0, CATALOG_VOTERS_MAX)
+}
+
+/** Who has a part in anything, or is to have, in order. */
+export function stayingMembers({ members, logs }: CatalogState): ReplicaId[] {
+  const placed = new Set(logs.flatMap(({ placement }) => hostsOf(placement)))
+  return members.filter(({ id, state }) => state === 'member' || placed.has(id)).map(({ id }) => id)
 }

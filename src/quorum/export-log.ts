@@ -137,6 +137,7 @@ class Export {
     const file = this.#files.openSync(temporary, 'create')
     try {
       file.writeSync(Buffer.from(`${JSON.stringify(state)}\n`), 0)
+      file.datasyncSync()
     } finally {
       file.closeSync()
     }

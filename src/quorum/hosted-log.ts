@@ -63,6 +63,8 @@ export class HostedLog {
   #failure: unknown
   #leader: ReplicaId = NOBODY
   #term = 0
+  /** Whom to ask to lead while there is no replica here that would know: who led last, then who others say. */
+  #guess: ReplicaId = NOBODY
   #reopenMs = REOPEN_MS
   #openedAt = 0
   #cancelReopen: Cancel | undefined
@@ -86,7 +88,7 @@ export class HostedLog {
         name: definition.name,
         session: random.uint32() * 2 ** 16 + (random.uint32() % 2 ** 16),
         clock,
-        leader: () => this.leader,
+        leader: () => (this.#life ? this.leader : this.#guessed),
         committed: () => this.#highWaterMark,
         onCommitted: (point) => this.#committed(point),
         whenHere: (mark, tell) => {
@@ -443,6 +445,7 @@ export class HostedLog {
 
   async #end(): Promise<void> {
     const life = this.#life
+    if (life && this.leader !== this.#context.id) this.#guess = this.leader
     this.#life = undefined
     this.#arrivals.release()
     if (!life) return
@@ -463,6 +466,27 @@ export class HostedLog {
     return this.#context.requests
       .ask(to, OPERATION.append, encodeAppendRequest(this.id, group))
       .then(decodeAppendOutcome)
+      .then(
+        (outcome) => {
+          if (outcome.kind === 'refused') this.#guessAgain(to, outcome.leader)
+          return outcome
+        },
+        (error) => {
+          this.#guessAgain(to, NOBODY)
+          throw error
+        },
+      )
+  }
+
+  get #guessed(): ReplicaId {
+    return this.#guess !== NOBODY ? this.#guess : (this.#context.connected()[0] ?? NOBODY)
+  }
+
+  #guessAgain(refusedBy: ReplicaId, said: ReplicaId): void {
+    if (this.#life) return
+    const others = this.#context.connected()
+    const next = others.find((id) => id > refusedBy) ?? others[0] ?? NOBODY
+    this.#guess = said !== NOBODY && said !== this.#context.id ? said : next
   }
 
   #watchRetention(): void {

@@ -33,7 +33,9 @@ export class MarksAwaited {
         timeoutMs,
         () => {
           this.#awaited = this.#awaited.filter((each) => each !== awaited)
-          reject(new TidemarkError('UNAVAILABLE', `${what}: not within ${timeoutMs} ms`))
+          reject(
+            new TidemarkError('UNAVAILABLE', `${what}: not within ${Math.round(timeoutMs)} ms`),
+          )
         },
         true,
       )

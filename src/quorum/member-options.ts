@@ -9,7 +9,7 @@ import {
   type Random,
 } from '../io/index.ts'
 import type { Codec, Retention } from '../log/index.ts'
-import type { LogDesign } from './catalog-state.ts'
+import { type LogDesign, REPLICAS_DEFAULT } from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
 import type { MemberSettings } from './member-context.ts'
 import type { TlsOptions } from './transport/index.ts'
@@ -285,7 +285,7 @@ export function checkCursorOptions(name: unknown, options: object): void {
 /** What a log is made with, if it is made. Throws INVALID_ARGUMENT. */
 export function checkLogOptions(options: ReplicatedLogOptions<never, never>): LogDesign {
   checkNames(options, LOG_OPTIONS, 'a log')
-  const { codec, retention, replicas } = options
+  const { codec, retention } = options
   if (codec && (typeof codec.encode !== 'function' || typeof codec.decode !== 'function')) {
     throw invalid('codec must be an object with the methods encode and decode')
   }
@@ -294,7 +294,7 @@ export function checkLogOptions(options: ReplicatedLogOptions<never, never>): Lo
   return {
     segmentBytes: integer(segmentBytes, 'segmentBytes', SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
     maxEntryBytes: integer(maxEntryBytes, 'maxEntryBytes', 1, ENTRY_BYTES_MAX),
-    ...(replicas !== undefined && { replicas: integer(replicas, 'replicas', 1, REPLICAS_MAX) }),
+    replicas: integer(options.replicas ?? REPLICAS_DEFAULT, 'replicas', 1, REPLICAS_MAX),
     ...(retention && { retention: checkRetention(retention) }),
   }
 }

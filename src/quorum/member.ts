@@ -86,7 +86,7 @@ export interface MemberStatus {
 }
 
 /**
- * One of the members that together keep logs: listens, connects to the others, and has a replica of every log. A log is
+ * One of the members that together keep logs: listens, connects to the others, and has replicas of logs. A log is
  * safe while a majority of the members is.
  *
  * Patterns: replicated log, quorum, leader and followers, generation clock (docs/patterns.md).

@@ -9,8 +9,6 @@ import type { ReplicaId } from './core/index.ts'
 
 // Where the replicas of logs go: functions of the catalog's state, so that every member comes to the same.
 
-/** As many as keep a log through the loss of one. */
-const REPLICAS_DEFAULT = 3
 /** How many logs may be on their way at once to even out who has how many. */
 const MOVES_MAX = 8
 
@@ -46,7 +44,7 @@ export function placeNew(
   state: CatalogState,
   candidates: readonly ReplicaId[],
   by: ReplicaId,
-  wanted = REPLICAS_DEFAULT,
+  wanted: number,
 ): Placement {
   const counts = replicaCounts(state)
   const rank = (id: ReplicaId) => countOf(counts, id) - (id === by ? 0.5 : 0)
@@ -78,7 +76,7 @@ function placeAgain(state: CatalogState, log: CatalogLog, active: readonly Repli
   const { placement } = log
   const kept = placement.replicas.filter((id) => active.includes(id))
   const learners = placement.learners.filter((id) => active.includes(id))
-  const wanted = Math.min(log.replicas ?? REPLICAS_DEFAULT, active.length)
+  const wanted = Math.min(log.replicas, active.length)
   const isKept = [...kept, ...learners].length === hostsOf({ ...placement, leaving: [] }).length
   if (isKept && kept.length >= wanted) return
   const free = active.filter((id) => !kept.includes(id) && mayHave(state, log, id))

@@ -6,6 +6,7 @@ import { CATALOG_ID, CATALOG_NAME, Catalog } from './catalog.ts'
 import type { CatalogState } from './catalog-state.ts'
 import type { Point, ReplicaId } from './core/index.ts'
 import type { HardStates } from './hard-states.ts'
+import { hasOnlyItsWord } from './last-word.ts'
 
 // What a member whose process is stopped has, as its folder says.
 
@@ -73,7 +74,12 @@ export async function survivingLogs(
   { logs }: Readonly<CatalogState>,
 ): Promise<SurvivingLog[]> {
   const found: SurvivingLog[] = []
-  const ids = hardStates.logs.map(Number).sort((a, b) => a - b)
+  // Of some, which have gone elsewhere, nothing is kept but a last word.
+  const isHere = (key: string) => !hasOnlyItsWord(hardStates.get(key)!)
+  const ids = hardStates.logs
+    .filter(isHere)
+    .map(Number)
+    .sort((a, b) => a - b)
   for (const id of ids) {
     const name = id === CATALOG_ID ? CATALOG_NAME : logs.find((log) => log.id === id)?.name
     found.push(await surviving(ports, hardStates, id, name))

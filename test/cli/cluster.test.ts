@@ -180,15 +180,17 @@ describe('tidemark cluster, of a member that changes', () => {
     const told: unknown[] = []
     const members = new Map([[1, 'member']])
     let looks = 0
-    const server = await serveOperators({
+    const server: { address: string; close(): Promise<void> } = await serveOperators({
       status() {
         looks++
         if (looks % 3 === 0 && members.has(4)) {
           if (members.get(4) === 'joining') members.set(4, 'member')
           else if (members.get(4) === 'leaving') members.delete(4)
         }
-        const list = [...members].map(([id, state]) => ({ id, address: `m${id}:7`, state }))
-        return { id: 1, cluster: 'tidemark', address: 'm1:7', peers: [], logs: [], members: list }
+        const { address } = server
+        const list = [...members].map(([id, state]) => ({ id, address, state }))
+        const none = { peers: [], logs: [], placements: [] }
+        return { id: 1, cluster: 'tidemark', address, ...none, members: list }
       },
       async transfer() {},
       async addMember(id, address) {

@@ -30,7 +30,7 @@ class Asked {
   }
 
   log(name: string, replicas?: number, by = 1): CatalogLog {
-    const own = { ...design, ...(replicas && { replicas }) }
+    const own = { ...design, replicas: replicas ?? 3 }
     return this.do({ kind: 'create', name, voters: [1, 2, 3], design: own, by }) as CatalogLog
   }
 
@@ -155,7 +155,7 @@ function check(draws: Draws): void {
   const active = activeMembers(asked.state)
   for (const log of asked.state.logs) {
     const { replicas } = log.placement
-    assert.ok(replicas.length >= Math.min(log.replicas ?? 3, active.length))
+    assert.ok(replicas.length >= Math.min(log.replicas, active.length))
     const isActive = replicas.every((id) => active.includes(id))
     assert.ok(isActive || active.length === 0)
   }

@@ -16,7 +16,7 @@ export function add(args: Arguments, context: Context): Promise<number> {
   return change(args, context, {
     command: { do: 'add', id, address: addressOf(address) },
     id,
-    isDone: (state) => state === 'member',
+    isDone: (state, view, asking) => state === 'member' && hasItsVotes(view, asking, id),
     texts: [`member ${id} is being added`, `member ${id} is a member`],
   })
 }
@@ -51,7 +51,11 @@ interface Change {
   readonly command: Parameters<Asking['any']>[0]
   readonly id: number
   /** By the state that the member has; undefined: it is none. */
-  readonly isDone: (state: string | undefined) => boolean
+  readonly isDone: (
+    state: string | undefined,
+    view: ClusterView,
+    asking: Asking,
+  ) => boolean | Promise<boolean>
   /** While it is under way, and when it is done. */
   readonly texts: readonly [string, string]
 }
@@ -66,7 +70,7 @@ async function change(args: Arguments, context: Context, asked: Change): Promise
       ? await waitFor(asked, asking, context)
       : await look(asking).catch(() => undefined)
     const state = view && stateIn(view, id)
-    const isOver = view !== undefined && isDone(state)
+    const isOver = view !== undefined && (await isDone(state, view, asking))
     const said = isOver ? (state ?? 'gone') : (state ?? 'asked')
     if (args.flag('json')) out.line(JSON.stringify({ id, state: said }))
     else out.line(isOver ? texts[1] : `${texts[0]}; cluster status shows how far it is`)
@@ -89,7 +93,7 @@ async function waitFor(
       try {
         const view = await look(asking)
         heardAt = performance.now()
-        if (isDone(stateIn(view, id))) return view
+        if (await isDone(stateIn(view, id), view, asking)) return view
         progress.say(() => `${texts[0]}: ${votesText(view, id)}`)
       } catch (error) {
         // The one that was asked may be the one that goes.
@@ -108,6 +112,18 @@ async function waitFor(
 
 function stateIn({ members }: ClusterView, id: number): string | undefined {
   return members.find((member) => member.id === id)?.state
+}
+
+/** As the new member knows itself: it votes on all that it is to vote on, and no change is under way there. */
+async function hasItsVotes(view: ClusterView, asking: Asking, id: number): Promise<boolean> {
+  const address = view.members.find((member) => member.id === id)?.address
+  const own = await look(asking, address).catch(() => undefined)
+  if (!own) return false
+  const due = own.placements.filter(({ replicas }) => replicas.includes(id))
+  return due.every(({ name }) => {
+    const members = own.logs.find((log) => log.name === name)?.members
+    return members?.voters.includes(id) && members.outgoing.length === 0
+  })
 }
 
 function votesText({ logs }: ClusterView, id: number): string {

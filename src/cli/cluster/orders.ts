@@ -19,7 +19,8 @@ export async function transfer(args: Arguments, context: Context): Promise<numbe
   try {
     const end = performance.now() + asking.timeoutMs
     let leader = await leaderOf(name, asking)
-    if (leader.id !== to) await asking.at(leader.address, { do: 'transfer', log: name, to })
+    // Also to who leads by chance: from now on it is to lead.
+    await asking.at(leader.address, { do: 'transfer', log: name, to })
     while (leader.id !== to) {
       if (performance.now() > end) {
         const text = `member ${to} does not lead ${name} yet; it may be behind, or not there`

@@ -20,9 +20,10 @@ export interface LogView extends Omit<LogStatus, 'followers'> {
   readonly followers: readonly FollowerStatus[] | undefined
 }
 
-/** Asks a member, and the leaders of the logs that it does not lead. Rejects as a request does. */
-export async function look(asking: Asking): Promise<ClusterView> {
-  const own = statusOf(await asking.any({ do: 'status' }))
+/** Asks a member, or that at an address, and the leaders of the logs that it does not lead. Rejects as a request does. */
+export async function look(asking: Asking, address?: string): Promise<ClusterView> {
+  const command = { do: 'status' } as const
+  const own = statusOf(await (address ? asking.at(address, command) : asking.any(command)))
   const { members } = own
   const leaders = new Set(own.logs.map(({ leader }) => leader))
   const statuses = new Map<number, MemberStatus>([[own.id, own]])

@@ -21,7 +21,6 @@ import { tlsRefusal } from './tls-refusal.ts'
 const STRANGERS_MAX = 64
 /** Peers that have come by themselves; without a secret anybody could fill the memory with them. */
 const UNNAMED_MAX = 64
-/** What an operator may ask for is small. */
 /** A command, and the data of what it imports: one entry of the largest at least. */
 const OPERATOR_LIMITS = { head: 2 ** 20 + 64, data: 2 ** 25 + 2 ** 20 }
 

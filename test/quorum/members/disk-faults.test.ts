@@ -84,6 +84,9 @@ describe('a member whose disk fails for a while', { concurrency: 2 }, () => {
         for (let i = 0; i < 10; i++) await log.append(`during ${i}`)
         await until(() => failures.length > 0, 'it is told')
         assert.ok(failing.struck > 0)
+        // The member goes on for those who append: the others keep the log.
+        assert.notEqual(theirs.status().failure, undefined)
+        await theirs.append('beside')
         failing.where = undefined
         await until(() => theirs.status().failure === undefined, 'it runs again')
         await theirs.append('after')
@@ -91,7 +94,7 @@ describe('a member whose disk fails for a while', { concurrency: 2 }, () => {
         const texts: string[] = []
         for await (const { data } of theirs.read()) texts.push(data.toString())
         const during = Array.from({ length: 10 }, (_, i) => `during ${i}`)
-        assert.deepEqual(texts, ['before', ...during, 'after'])
+        assert.deepEqual(texts, ['before', ...during, 'beside', 'after'])
         await until(() => followed.length === texts.length, 'whoever followed goes on')
         assert.deepEqual(followed, texts)
         await trio.stopMember(2)
