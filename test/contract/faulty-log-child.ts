@@ -1,5 +1,5 @@
-// A process that runs the contract over a log with one planted fault, named on its command line. Started by
-// faults.test.ts, which expects it to fail.
+// A process that runs the contract over logs with planted faults, one after the other, as named on its command
+// line. Started by faults.test.ts, which expects each to fail.
 import { fileURLToPath } from 'node:url'
 import { Log } from 'tidemark'
 import { type ContractLog, commitLogContract, ForgetfulFiles } from 'tidemark/testing'
@@ -38,6 +38,8 @@ function changedReader(reader: Reader, change: (entry: Batch[0]) => Batch[0] | u
     },
   })
 }
+
+export const NO_FAULT = 'no fault at all'
 
 export const FAULTS: Readonly<Record<string, (log: Log) => Partial<ContractLog>>> = {
   'an offset that is one too high': (log) => ({
@@ -100,7 +102,7 @@ export const FAULTS: Readonly<Record<string, (log: Log) => Partial<ContractLog>>
   'a log that takes appends after close': (log) => ({
     append: (data, options) => log.append(data, options).catch(() => 0),
   }),
-  'no fault at all': () => ({}),
+  [NO_FAULT]: () => ({}),
 }
 
 function run(fault: string): void {
@@ -123,5 +125,5 @@ function run(fault: string): void {
   })
 }
 
-const [, script, fault] = process.argv
-if (fault && script === fileURLToPath(import.meta.url)) run(fault)
+const [, script, ...faults] = process.argv
+if (script === fileURLToPath(import.meta.url)) for (const fault of faults) run(fault)
