@@ -136,20 +136,24 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
 ]
 
-/** Builds with one planted bug. Returns the folder. */
-export function plant(bug: PlantedBug, into: string): string {
-  const folder = join(into, bug.name.replace(/\W+/g, '-'))
-  cpSync(fileURLToPath(realBuild), folder, { recursive: true })
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  const path = join(folder, bug.layer ?? 'log', bug.file)
-  const text = readFileSync(path, 'utf8')
+/** The changed file of a build with this bug, below its folder, and its text. */
+export function patchOf(bug: PlantedBug): { file: string; text: string } {
+  const file = join(bug.layer ?? 'log', bug.file)
+  const text = readFileSync(join(fileURLToPath(realBuild), file), 'utf8')
   if (text.split(bug.find).length !== 2) {
     throw new Error(`planted bug "${bug.name}": its text is not in ${bug.file} exactly once`)
   }
-  writeFileSync(
-    path,
-    text.replace(bug.find, () => bug.replace),
-  )
+  return { file, text: text.replace(bug.find, () => bug.replace) }
+}
+
+/** Builds with one planted bug. Returns the folder. */
+export function plant(bug: PlantedBug, into: string): string {
+  const { file, text } = patchOf(bug)
+  const folder = join(into, bug.name.replace(/\W+/g, '-'))
+  const isRun = (path: string) => !path.endsWith('.d.ts')
+  cpSync(fileURLToPath(realBuild), folder, { recursive: true, filter: isRun })
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  writeFileSync(join(folder, file), text)
   return folder
 }
 
