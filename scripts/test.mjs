@@ -1,5 +1,6 @@
 // `npm test`: every test that needs nothing but Node, in one run of node:test.
-// `npm run damage` is the part about damage with all of its cases, of which `npm test` takes every seventh.
+// Where there are many cases (test/cases.ts) `npm test` takes a part of them; `npm run cases` runs these files with all of
+// them, and `npm run damage` the part about damage.
 // `npm test -- recovery` runs the files whose path contains "recovery".
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -9,10 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-const flags = process.argv
-  .slice(2)
-  .filter((word) => word.startsWith('-') && word !== '--all-damage')
-if (process.argv.includes('--all-damage')) process.env.TIDEMARK_DAMAGE = 'all'
+const flags = process.argv.slice(2).filter((word) => word.startsWith('-') && word !== '--all-cases')
+if (process.argv.includes('--all-cases')) process.env.TIDEMARK_CASES = 'all'
 const files = readdirSync(join(root, 'build', 'test'), { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
   .filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word)))

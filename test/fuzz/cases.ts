@@ -4,6 +4,7 @@
 import type { TestContext } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { type Random, seededRandom } from '#dist/io/index.js'
+import { caseCount } from '../cases.ts'
 import { type AllocationGuard, guardAllocations } from './allocations.ts'
 
 /** The seed of all cases; another one is given as TIDEMARK_SEED. */
@@ -11,7 +12,7 @@ export const seed = Number(process.env.TIDEMARK_SEED ?? 20_261_121)
 /** Run only this case, to look at a failure. */
 const only = process.env.TIDEMARK_CASE === undefined ? undefined : Number(process.env.TIDEMARK_CASE)
 /** Multiplies the number of cases, for a longer hunt. */
-const times = Number(process.env.TIDEMARK_FUZZ ?? 1)
+const times = Number(process.env.TIDEMARK_FUZZ ?? caseCount(1, 0.25))
 
 /** After so long a case counts as one that never ends. */
 const CASE_MS_MAX = 10_000
@@ -38,7 +39,7 @@ export async function runCases(
 ): Promise<number> {
   const watch = new Watch(t.name)
   const guard = guardAllocations()
-  const [first, last] = only === undefined ? [0, count * times] : [only, only + 1]
+  const [first, last] = only === undefined ? [0, Math.ceil(count * times)] : [only, only + 1]
   const begun = performance.now()
   let slowest = 0
   let number = first

@@ -13,11 +13,12 @@ import { tryKernelLock } from '#dist/io/kernel-lock.js'
 import { formatRecord, type LockRecord } from '#dist/io/lock-guard.js'
 import { lockHolderSync, lockSync } from '#dist/io/node-lock.js'
 import { aliveness, parseStat, thisProcess } from '#dist/io/process-identity.js'
+import { caseCount } from '../cases.ts'
 import type { Reply, Request } from './lock-child.js'
 
 const CHILD = fileURLToPath(new URL('./lock-child.js', import.meta.url))
 const RACERS = 8
-const ROUNDS = 20
+const ROUNDS = caseCount(20, 6)
 
 type Mode = 'native' | 'fallback'
 

@@ -8,6 +8,7 @@ import {
   type ForgetfulFiles,
   seededRandom,
 } from 'tidemark/testing'
+import { caseCount } from '../cases.ts'
 import { newFiles, openOn, settle, textsOf, worstCrash } from './fixtures.ts'
 
 // Appends, trims and openings on a disk that fails now and then, in every kind of operation, whole or in
@@ -172,7 +173,7 @@ async function run(seed: number): Promise<Trial> {
 
 describe('a log on a disk that fails', () => {
   it('keeps what it acknowledged and nothing that it rejected', async (t) => {
-    const runs = Number(process.env.TIDEMARK_FAULT_RUNS ?? 300)
+    const runs = Number(process.env.TIDEMARK_FAULT_RUNS ?? caseCount(300, 100))
     let faults = 0
     for (let seed = 1; seed <= runs; seed++) faults += (await run(seed)).faults
     t.diagnostic(`${faults} operations failed in ${runs} runs`)

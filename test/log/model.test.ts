@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Log } from 'tidemark'
 import { cloneAll, ForgetfulFiles } from 'tidemark/testing'
+import { caseCount } from '../cases.ts'
 import { entriesOf, openOn, type PlainOptions, textsOf, worstCrash } from './fixtures.ts'
 
 // Any sequence of calls does to a log what it does to an array. When a run fails, fast-check prints the
@@ -248,7 +249,7 @@ describe('a log', () => {
   it('does what an array does, whatever is called in whatever order', {
     timeout: 120_000,
   }, async () => {
-    const runs = Number(process.env.TIDEMARK_MODEL_RUNS ?? 250)
+    const runs = Number(process.env.TIDEMARK_MODEL_RUNS ?? caseCount(250, 80))
     const property = fc.asyncProperty(
       settings,
       fc.commands<Model, Real, false>(COMMANDS as fc.Arbitrary<Command>[], {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Log } from 'tidemark'
 import { cloneAll, ForgetfulFiles } from 'tidemark/testing'
+import { caseCount } from '../cases.ts'
 import { assertCode, textsOf, worstCrash } from './fixtures.ts'
 import { entryOf, linesOf, openReplica, type ReplicaOptions } from './replica-fixtures.ts'
 
@@ -233,7 +234,7 @@ const COMMANDS = [
 
 describe('a replica’s log', () => {
   it('does what an array of batches does', { timeout: 120_000 }, async () => {
-    const runs = Number(process.env.TIDEMARK_MODEL_RUNS ?? 250)
+    const runs = Number(process.env.TIDEMARK_MODEL_RUNS ?? caseCount(250, 80))
     const property = fc.asyncProperty(
       settings,
       fc.commands<Model, Real, false>(COMMANDS as fc.Arbitrary<Command>[], {

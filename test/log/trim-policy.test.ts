@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { DurableCursor, Log } from 'tidemark'
 import { cloneAll, ManualClock } from 'tidemark/testing'
+import { caseCount } from '../cases.ts'
 import {
   assertCode,
   ENTRY_HEADER_BYTES,
@@ -169,7 +170,9 @@ describe('trim: "slowest-cursor"', () => {
         trimmed += await run.end()
       },
     )
-    await fc.assert(property, { numRuns: Number(process.env.TIDEMARK_MODEL_RUNS ?? 150) })
+    await fc.assert(property, {
+      numRuns: Number(process.env.TIDEMARK_MODEL_RUNS ?? caseCount(150, 50)),
+    })
     assert.ok(trimmed > 20, `only ${trimmed} offsets were trimmed in all runs`)
   })
 })

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { Log } from 'tidemark'
 import { DurableMap } from 'tidemark/machine'
 import { cloneAll, crashImage, ForgetfulFiles, ManualClock, seededRandom } from 'tidemark/testing'
+import { caseCount } from '../cases.ts'
 import { openOn } from '../log/fixtures.ts'
 import { type MapEntry, MapModel, type MapOperation, perform, type Value } from './map-model.ts'
 
@@ -274,7 +275,7 @@ describe('a durable map', () => {
   it('does what a plain map does, whatever is called in whatever order', {
     timeout: 600_000,
   }, async () => {
-    const runs = Number(process.env.TIDEMARK_MODEL_RUNS ?? 150)
+    const runs = Number(process.env.TIDEMARK_MODEL_RUNS ?? caseCount(150, 50))
     const property = fc.asyncProperty(
       settings,
       fc.commands<Expected, Real, false>(COMMANDS as fc.Arbitrary<Command>[], {

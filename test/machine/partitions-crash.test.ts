@@ -11,12 +11,13 @@ import {
   ForgetfulFiles,
   seededRandom,
 } from 'tidemark/testing'
+import { caseCount, casesOf } from '../cases.ts'
 import { assertCode, textsOf } from '../log/fixtures.ts'
 
 const FOLDER = '/data'
 const PARTITIONS = 3
 /** After a kill, the power is lost at one of so many operations: all of each would take minutes. */
-const STRIDE = 23
+const STRIDE = caseCount(23, 89)
 
 function openOn(files: ForgetfulFiles, partitions?: number): Promise<PartitionedLog> {
   return PartitionedLog.open(FOLDER, { files, ...(partitions && { partitions }) })
@@ -93,7 +94,7 @@ describe('the making of partitions', () => {
     const images = different(all)
     t.diagnostic(`${images.length} images`)
     assert(images.length > 100)
-    for (const image of images) await checkImage(image)
+    for (const image of casesOf(images, 4)) await checkImage(image)
   })
 
   it('is finished after the end of the process at any moment, and a loss of power then', async (t) => {
@@ -111,7 +112,7 @@ describe('the making of partitions', () => {
   })
 
   it('loses nothing that was acknowledged after a process was killed in it', async () => {
-    for (const files of await killedFiles()) {
+    for (const files of casesOf(await killedFiles(), 4)) {
       const log = await openOn(files, PARTITIONS)
       const { partition, offset } = await log.append('b', 'acknowledged')
       for (const image of extremeImages(files, 1)) {
