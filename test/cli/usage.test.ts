@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { casesOf } from '../cases.ts'
 import { tidemark } from './tidemark.js'
 
 const COMMANDS = [
@@ -32,17 +33,20 @@ describe('tidemark', () => {
   it('explains itself', async () => {
     const general = await tidemark(['--help'])
     assert.equal(general.code, 0)
+    const asked = casesOf(COMMANDS, 4)
     for (const name of COMMANDS) {
       assert.match(general.stdout.toString(), new RegExp(`^ {2}tidemark ${name} `, 'm'))
-      const [one, other, third] = await Promise.all([
-        tidemark(['help', name]),
-        tidemark([name, '--help']),
-        tidemark([name, '-h', 'what', 'ever']),
-      ])
-      assert.deepEqual([one.code, other.code, third.code], [0, 0, 0])
-      assert.deepEqual(one.stdout, other.stdout)
-      assert.deepEqual(one.stdout, third.stdout)
+      const one = await tidemark([name, '--help'])
+      assert.equal(one.code, 0)
       assert.match(one.stdout.toString(), /^Examples\n {2}tidemark /m)
+      if (!asked.includes(name)) continue
+      for (const words of [
+        ['help', name],
+        [name, '-h', 'what', 'ever'],
+      ]) {
+        const other = await tidemark(words)
+        assert.deepEqual([other.code, other.stdout], [0, one.stdout])
+      }
     }
     for (const line of general.stdout.toString().split('\n')) assert.ok(line.length <= 100, line)
     assert.deepEqual((await tidemark(['help'])).stdout, general.stdout)
