@@ -21,7 +21,7 @@ describe('a simulated cluster', () => {
   }
 
   it('is the same for the same seed, bit for bit, and another for another', async () => {
-    const runs = [await runSeed(71), await runSeed(71), await runSeed(72)]
+    const runs = [await runSeed(71), await runSeed(71), await runSeed(80)]
     const [first, again, other] = runs.map(({ report }) => report)
     assert.deepEqual(first, again)
     assert.notEqual(first!.trace, other!.trace)
