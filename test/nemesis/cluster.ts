@@ -47,7 +47,8 @@ export interface ClusterOptions {
   readonly replicas?: number
   /** How long a member waits for a leader, or for what is damaged. */
   readonly timeoutMs?: number
-  readonly onSeen?: (member: number, life: number, seen: SeenNotice) => void
+  /** `isDamaged`: bits have turned in its store, and a replica may have to begin anew. */
+  readonly onSeen?: (member: number, life: number, seen: SeenNotice, isDamaged: boolean) => void
   readonly onDamage?: (member: number, notice: DamageNotice) => void
 }
 
@@ -110,7 +111,8 @@ export class Cluster {
     const id = 1 + Math.max(0, ...this.#places.keys(), ...this.#gone.map((one) => one.id))
     const process: Process = new ProcessHandle<Asked>(id, PROGRAM, (notice) => {
       if (notice.notice === 'seen') {
-        this.#options.onSeen?.(id, place.lives, notice as SeenNotice)
+        const isDamaged = place.expected.has('CORRUPT')
+        this.#options.onSeen?.(id, place.lives, notice as SeenNotice, isDamaged)
       } else if (notice.notice === 'damage') {
         this.#options.onDamage?.(id, notice as DamageNotice)
       } else this.failures.push({ ...(notice as FailedNotice), member: id })

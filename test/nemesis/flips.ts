@@ -82,7 +82,7 @@ export async function turnBits(options: FlipsOptions): Promise<FlipsResult> {
     hasWrongClocks: false,
     replicas: members,
     timeoutMs: TIMEOUT_MS,
-    onSeen: (member, life, seen) => followed.take(member, life, seen),
+    onSeen: (...seen) => followed.take(...seen),
     onDamage: (member, notice) => told.push({ ...notice, member }),
   })
   try {

@@ -17,11 +17,13 @@ export class Followed {
     member: number,
     life: number,
     { log, entries, highWaterMark, reader: number }: SeenNotice,
+    isDamaged: boolean,
   ): void {
     const key = `${log} of member ${member} in life ${life}, reader ${number}`
     const reader = this.#readers.get(key) ?? { next: 0, mark: 0 }
     this.#readers.set(key, reader)
-    if (highWaterMark < reader.mark) {
+    // A replica that leaves damage behind begins anew at the low-water mark, or with nothing.
+    if (highWaterMark < reader.mark && !isDamaged) {
       this.faults.push(`${key}: the mark falls from ${reader.mark} to ${highWaterMark}`)
     }
     reader.mark = highWaterMark

@@ -87,7 +87,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
     seed,
     members,
     hasWrongClocks: faults.some(({ name }) => name === 'clocks'),
-    onSeen: (member, life, seen) => followed.take(member, life, seen),
+    onSeen: (...seen) => followed.take(...seen),
   })
   const beginning = performance.now()
   const struck: Record<string, number> = {}

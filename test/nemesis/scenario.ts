@@ -64,7 +64,7 @@ export async function play(
     members,
     hasWrongClocks: false,
     ...(replicas !== undefined && { replicas }),
-    onSeen: (member, life, seen) => followed.take(member, life, seen),
+    onSeen: (...seen) => followed.take(...seen),
   })
   const workload = new Workload(cluster, seed)
   let isKept = true
