@@ -73,8 +73,9 @@ export class CatalogFollower {
     this.#stop.abort()
     await this.#following
     await this.#turn
-    await this.#catalog.close().catch(() => {})
+    // Its end is the machine's: a command that is safe elsewhere may never come here, and is not waited for.
     await this.#log.close()
+    await this.#catalog.close().catch(() => {})
   }
 
   async #follow(): Promise<void> {
