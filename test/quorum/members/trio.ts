@@ -27,6 +27,9 @@ function isFree(port: number): Promise<boolean> {
   })
 }
 
+/** How often other ports are tried. */
+const TRIES = 3
+
 export class Trio {
   readonly dir = mkdtempSync(join(tmpdir(), 'tidemark-trio-'))
   readonly members = new Map<number, Member>()
@@ -39,16 +42,18 @@ export class Trio {
   }
 
   static async start(options: Partial<MemberOptions> = {}, count = 3): Promise<Trio> {
-    const ports = await freePorts(count)
-    const peers = Object.fromEntries(ports.map((port, i) => [i + 1, `127.0.0.1:${port}`]))
-    const trio = new Trio(peers, {
-      heartbeatMs: 20,
-      electionMs: 200,
-      timeoutMs: 20_000,
-      ...options,
-    })
-    await Promise.all(ports.map((_, i) => trio.startMember(i + 1)))
-    return trio
+    for (let left = TRIES; ; left--) {
+      const ports = await freePorts(count)
+      const peers = Object.fromEntries(ports.map((port, i) => [i + 1, `127.0.0.1:${port}`]))
+      const short = { heartbeatMs: 20, electionMs: 200, timeoutMs: 20_000 }
+      const trio = new Trio(peers, { ...short, ...options })
+      const starts = await Promise.allSettled(ports.map((_, i) => trio.startMember(i + 1)))
+      const failed = starts.find(({ status }) => status === 'rejected') as PromiseRejectedResult
+      if (!failed) return trio
+      await trio.stop()
+      // Another test has been given one of the ports at the same moment.
+      if (left === 0 || !/EADDRINUSE/.test(String(failed.reason))) throw failed.reason
+    }
   }
 
   async startMember(id: number, own: Partial<MemberOptions> = {}): Promise<Member> {
