@@ -9,7 +9,7 @@ import type { MemberContext } from './member-context.ts'
 import { hasArrived, nextMembers } from './next-members.ts'
 
 /** How often a leader looks whether its logs are where they are to be. */
-const LOOK_MS = 250
+const LOOK_MS = 500
 /** So long must another be fit to lead before it is handed what it is to lead; and between two attempts. */
 const FIT_MS = 5_000
 
@@ -63,23 +63,27 @@ export class Keeper {
     } catch {
       // Who is not there now may be at the next look.
     }
+    const { logs } = this.#context.catalog()
+    const placements = new Map(logs.map(({ id, placement }) => [id, placement]))
     for (const hosted of this.#logs.all) {
       if (this.#isClosed) return
-      const status = hosted.status
-      if (status?.role !== 'leader' || !status.isReady) {
+      // Of a thousand logs most need nothing, at most looks: that must cost next to nothing.
+      if (!hosted.host?.isLeader) {
         this.#seen.delete(hosted.id)
         continue
       }
+      if (!hosted.status?.isReady) continue
       try {
-        await this.#keep(hosted)
+        await this.#keep(hosted, placements.get(hosted.id))
       } catch {
         // The same: it leads no more, another change is under way, or no quorum is there.
       }
     }
   }
 
-  async #keep(hosted: HostedLog): Promise<void> {
-    const placement = this.#placementOf(hosted)
+  /** `seen`: of a log that is not the catalog, where it was to be when this look began. */
+  async #keep(hosted: HostedLog, seen: Placement | undefined): Promise<void> {
+    const placement = hosted.id === CATALOG_ID ? this.#placementOf(hosted) : seen
     if (hosted.id === CATALOG_ID) await keepCatalog(this.#context, hosted, this.#isCaughtUp(hosted))
     if (!placement) return
     const { members, isSettled } = hosted.status!
