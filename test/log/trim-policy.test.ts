@@ -153,6 +153,7 @@ describe('trim: "slowest-cursor"', () => {
         weight: 6,
         arbitrary: fc.record({ kind: fc.constant('commit'), n: fc.nat(2), by: fc.nat(6) }),
       },
+      { weight: 4, arbitrary: fc.record({ kind: fc.constant('commit all'), by: fc.nat(8) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset'), n: fc.nat(2) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen cursor'), n: fc.nat(2) }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('trim') }) },
@@ -204,6 +205,7 @@ class Interleaving {
     const log = this.#log
     if (kind === 'append') for (let i = 0; i < n; i++) this.#later(log.append(DATA))
     else if (kind === 'commit') await this.#commit(n, by)
+    else if (kind === 'commit all') await this.#commitAll(by)
     else if (kind === 'reset') await this.#reset(n)
     else if (kind === 'reopen cursor') await this.#reopen(n)
     else if (kind === 'trim') this.#later(log.trim('slowest-cursor'))
@@ -225,6 +227,10 @@ class Interleaving {
     if (offset < cursor.position) return
     this.#later(cursor.commit(offset))
     this.#positions[n] = offset + 1
+  }
+
+  async #commitAll(by: number): Promise<void> {
+    for (const n of this.#cursors.keys()) await this.#commit(n, by)
   }
 
   /** Where a trim is not under way: another process has no part in the writer's sequence. */
