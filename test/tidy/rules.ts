@@ -17,6 +17,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   base: { uses: [], modules: ['node:zlib'], isPure: true },
   io: { uses: ['base'], modules: undefined, isPure: false },
   log: { uses: ['base', 'io'], modules: ['node:path'], isPure: true },
+  // Kafka's wire format.
+  protocol: { uses: ['base'], modules: [], isPure: true },
   machine: { uses: ['base', 'log'], modules: ['node:path'], isPure: true },
   'quorum/core': { uses: ['base'], modules: [], isPure: true },
   'quorum/wire': { uses: ['base', 'log', 'quorum/core'], modules: [], isPure: true },
@@ -30,6 +32,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     modules: ['node:crypto', 'node:events', 'node:path'],
     isPure: true,
   },
+  kafka: { uses: ['base', 'io', 'log', 'protocol'], modules: ['node:path'], isPure: true },
   simulation: { uses: ['base', 'io'], modules: ['node:crypto', 'node:path'], isPure: false },
   testing: {
     uses: ['base', 'io', 'log', 'simulation'],
@@ -38,7 +41,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // A program around the library: it has input files, child processes and patience of its own.
   cli: {
-    uses: ['base', 'io', 'log', 'machine', 'quorum'],
+    uses: ['base', 'io', 'log', 'machine', 'quorum', 'kafka'],
     modules: [
       'node:buffer',
       'node:child_process',
@@ -88,6 +91,7 @@ function moduleProblem(layer: string | undefined, specifier: string): string | u
   if (!specifier.startsWith('node:')) {
     // Optional ones, which are loaded only when they are asked for.
     if (layer === 'machine' && specifier === 'sorted-btree') return undefined
+    if (layer === 'kafka' && specifier === '@platformatic/kafka') return undefined
     return `${specifier}: the library depends on no package`
   }
   if (layer === undefined) return `${specifier}: the public face only exports`
