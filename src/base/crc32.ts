@@ -9,20 +9,20 @@ const NATIVE_FROM_BYTES = 512
 const SLICES = 16
 
 /** SLICES tables of 256 words, one after the other; table k advances a byte by k further bytes. */
-const TABLE = makeTable()
+const TABLE = new Int32Array(SLICES * 256)
+fillCrcTable(TABLE, 0xedb88320)
 
-function makeTable(): Int32Array {
-  const table = new Int32Array(SLICES * 256)
+/** Fills the tables of a CRC with this reflected polynomial, as many slices as there is room for. */
+export function fillCrcTable(table: Int32Array, polynomial: number): void {
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1
     table[byte] = crc
   }
   for (let at = 256; at < table.length; at++) {
     const previous = table[at - 256]!
     table[at] = (previous >>> 8) ^ table[previous & 0xff]!
   }
-  return table
 }
 
 /**

@@ -1,4 +1,5 @@
 export * from './bytes.ts'
 export * from './crc32.ts'
+export * from './crc32c.ts'
 export * from './errors.ts'
 export * from './limits.ts'
