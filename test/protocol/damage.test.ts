@@ -86,7 +86,16 @@ describe('a batch of another format', () => {
     const v1 = '0000000000000005 00000017 00000000 01 00 0000018bcfe56800 ffffffff 00000001 78'
     const bytes = Buffer.from(v1.replaceAll(' ', ''), 'hex')
     refuses('UNSUPPORTED_VERSION', bytes, /base offset 5 .*magic 1/)
-    refuses('UNSUPPORTED_VERSION', bytes.subarray(0, 20))
+    refuses('UNSUPPORTED_VERSION', bytes.subarray(0, 17))
+    refuses('CORRUPT', bytes.subarray(0, 16), /a length of 23 bytes/)
+  })
+
+  it('is not looked for where there is no room for it', () => {
+    const bytes = Buffer.alloc(61, 1)
+    for (const length of [0, 4]) {
+      bytes.writeInt32BE(length, 8)
+      refuses('CORRUPT', bytes, /a length of/)
+    }
   })
 })
 
@@ -128,12 +137,13 @@ describe('a batch with a good checksum', () => {
     refuses(
       'CORRUPT',
       edited((b) => b.writeInt32BE(-1, 23)),
+      /a last offset -1 above/,
     )
     for (const count of [-1, 3, 2 ** 31 - 1]) {
       refuses(
         'CORRUPT',
         edited((b) => b.writeInt32BE(count, 57)),
-        /records/,
+        new RegExp(`at byte 0: ${count} records`),
       )
     }
   })
@@ -144,37 +154,42 @@ describe('a batch with a good checksum', () => {
     refuses('CORRUPT', batchAround(Buffer.alloc(13), 2), /2 records/)
   })
 
-  const records: [string, string, number?][] = [
-    ['bytes behind the last', '0c000000010100 00'],
-    ['bytes behind the last of none', '00', 0],
-    ['fewer records than it says', '0e00000001010000', 2],
-    ['a record that is longer than the rest', '0e000000010100'],
-    ['a record that is too short for its fields', '0a0000000101 00'],
-    ['a record of a negative length', '01000000010100'],
-    ['a record that does not fill its length', '0e00000001010000'],
-    ['a value that reaches out of its record', '0c000000010400 0c000002010100', 2],
-    ['a key of a length below null', '0c000000030100'],
-    ['a value of a length below null', '0c000000010300'],
-    ['a key of two gigabytes', '14000000feffffff0f010000'],
-    ['fewer headers than none', '0c000000010101'],
-    ['more headers than fit', '10000000010104 0000'],
-    ['headers without end', '1400000001 01feffffff0f'],
-    ['a header without a key', '1000000001010201 01'],
-    ['a header that reaches out of its record', '1000000001010204 01'],
-    ['a varint of six bytes', 'ffffffffff01 00000000010100'],
-    ['a varint of 33 bits', 'ffffffff1f 00000000010100'],
-    ['a varint that never ends', '80'],
-    ['a varlong of eleven bytes', '2000 ffffffffffffffffffff01 00010100'],
-    ['a varlong of 65 bits', '1e00 ffffffffffffffffff02 00010100'],
-    ['a varlong that leaves its record', '0c0080808080 80808080010001010000'],
-    ['an offset below its batch', '0c000001010100'],
-    ['an offset above its batch', '0c000002010100'],
-    ['an offset twice', '0c000000010100 0c000000010100', 2],
-    ['offsets that go down', '0c000002010100 0c000000010100', 2],
+  const records: [string, string, RegExp, number?][] = [
+    ['bytes behind the last', '0c000000010100 00', /behind the last/],
+    ['bytes behind the last of none', '00', /behind the last/, 0],
+    ['more records than fit', '0c000000010100', /2 records/, 2],
+    ['fewer records than it says', '0e00000001020000 000000000000', /a varint of|of 0 bytes/, 2],
+    ['a record that is longer than the rest', '0e000000010100', /a record of 7 bytes/],
+    ['a record that is too short for its fields', '0a0000000101 00', /a record of 5 bytes/],
+    ['a record of a negative length', '01000000010100', /a record of -1 bytes/],
+    ['a record that does not fill its length', '0e00000001010000', /not fill its length/],
+    ['a key that reaches out of its record', '0c000000060000 000000', /a length of 3 bytes/],
+    ['a value that reaches out of its record', '0c000000010400 000000', /a length of 2 bytes/],
+    ['a key of a length below null', '0c000000030100', /a length of -2 bytes/],
+    ['a value of a length below null', '0c000000010300', /a length of -2 bytes/],
+    ['a key of two gigabytes', '14000000feffffff0f010000', /a length of 2147483647 bytes/],
+    ['fewer headers than none', '0c000000010101', /-1 headers/],
+    ['more headers than fit', '10000000010104 0000', /2 headers/],
+    ['headers without end', '1400000001 01feffffff0f', /2147483647 headers/],
+    ['a header without a key', '1000000001010201 01', /without a key/],
+    ['a header that reaches out of its record', '1000000001010204 01 0000', /a length of 2 bytes/],
+    ['a varint of six bytes', 'ffffffffff01 00000000010100', /more than 32 bits/],
+    ['a varint of 33 bits', '8c80808010 000000010100', /more than 32 bits/],
+    ['a varint that never ends', '8c808080808080', /more than 32 bits/],
+    ['a varint that is cut short', '0c000000010181 00', /cut short/],
+    ['a varint that leaves its record', '0c000000020000 00', /cut short/],
+    ['a varlong of eleven bytes', '2000 ffffffffffffffffff8100 00010100', /more than 64 bits/],
+    ['a varlong of 65 bits', '1e00 ffffffffffffffffff02 00010100', /more than 64 bits/],
+    ['a varlong that leaves its record', '0c0080808080 80808080010001010000', /cut short/],
+    ['an offset below its batch', '0c000001010100', /out of order/],
+    ['an offset above its batch', '0c000002010100', /out of order/],
+    ['an offset twice', '0c000000010100 0c000000010100', /out of order/, 2],
+    ['offsets that go down', '0c000002010100 0c000000010100', /out of order/, 2],
   ]
-  for (const [what, hex, count = 1] of records) {
+  for (const [what, hex, problem, count = 1] of records) {
     it(`is refused for ${what}`, () => {
-      refuses('CORRUPT', batchAround(Buffer.from(hex.replaceAll(' ', ''), 'hex'), count))
+      const section = Buffer.from(hex.replaceAll(' ', ''), 'hex')
+      refuses('CORRUPT', batchAround(section, count), problem)
     })
   }
 
