@@ -132,6 +132,7 @@ function download(folder: string, java: string): void {
     const mvn = ['-q', '-B', '-C', '-f', pom, goal, `-DoutputDirectory=${jars}`]
     run('mvn', [...mvn, '-DincludeScope=runtime'], DOWNLOAD_MS, 'fetch Apache Kafka')
     format(partial, java)
+    rmSync(join(partial, 'data'), { recursive: true })
     renameSync(partial, folder)
   } catch (error) {
     // Another process was quicker.
