@@ -38,13 +38,20 @@ export async function leaveOut(hosted: HostedLog, member: ReplicaId): Promise<bo
     const all = [...members.voters, ...members.outgoing, ...members.learners]
     return isSettled && !all.includes(member)
   }
-  if (isOut()) return true
-  const { isSettled, members } = host.status
-  const voters = members.voters.filter((id) => id !== member)
-  const learners = members.learners.filter((id) => id !== member)
-  if (!isSettled || voters.length === 0) return false
-  // How it ends is seen below.
-  host.change({ voters, learners, outgoing: [] }).catch(() => {})
-  await hosted.until(() => isOut() || !leads(), CHANGE_MS, 'a replica is out').catch(() => {})
-  return leads() && isOut()
+  if (!isOut()) {
+    const { isSettled, members } = host.status
+    const voters = members.voters.filter((id) => id !== member)
+    const learners = members.learners.filter((id) => id !== member)
+    if (!isSettled || voters.length === 0) return false
+    // How it ends is seen below.
+    host.change({ voters, learners, outgoing: [] }).catch(() => {})
+    await hosted.until(() => isOut() || !leads(), CHANGE_MS, 'a replica is out').catch(() => {})
+    if (!leads() || !isOut()) return false
+  }
+  // One that was paused may not know yet who leads now, and has taken the member in again: a quorum has to say so.
+  const isConfirmed = await host.readIndex().then(
+    () => true,
+    () => false,
+  )
+  return isConfirmed && leads() && isOut()
 }
