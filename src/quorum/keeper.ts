@@ -1,5 +1,6 @@
+import { TidemarkError } from '../base/index.ts'
 import type { Cancel } from '../io/index.ts'
-import { CATALOG_ID } from './catalog.ts'
+import { CATALOG_ID, CATALOG_NAME } from './catalog.ts'
 import { catalogPlacement, keepCatalog } from './catalog-keeper.ts'
 import type { Placement } from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
@@ -7,6 +8,7 @@ import type { HostedLog } from './hosted-log.ts'
 import type { HostedLogs } from './hosted-logs.ts'
 import type { MemberContext } from './member-context.ts'
 import { hasArrived, nextMembers } from './next-members.ts'
+import { Refused } from './replica-host.ts'
 
 /** How often a leader looks whether its logs are where they are to be. */
 const LOOK_MS = 500
@@ -33,6 +35,8 @@ export class Keeper {
   /** Called with every look: what could not be done before is tried again. */
   readonly #onLook: () => Promise<void>
   readonly #seen = new Map<number, Seen>()
+  /** What was told last of what: a mistake that is made at every look is told once. */
+  readonly #told = new WeakMap<object, string>()
   #cancel: Cancel | undefined
   #looking: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -58,11 +62,7 @@ export class Keeper {
   }
 
   async #look(): Promise<void> {
-    try {
-      await this.#onLook()
-    } catch {
-      // Who is not there now may be at the next look.
-    }
+    await this.#attempt(this, CATALOG_NAME, this.#onLook)
     const { logs } = this.#context.catalog()
     const placements = new Map(logs.map(({ id, placement }) => [id, placement]))
     for (const hosted of this.#logs.all) {
@@ -73,11 +73,22 @@ export class Keeper {
         continue
       }
       if (!hosted.status?.isReady) continue
-      try {
-        await this.#keep(hosted, placements.get(hosted.id))
-      } catch {
-        // The same: it leads no more, another change is under way, or no quorum is there.
-      }
+      const placement = placements.get(hosted.id)
+      await this.#attempt(hosted, hosted.name, () => this.#keep(hosted, placement))
+    }
+  }
+
+  /** What has failed is tried again at the next look. */
+  async #attempt(of: object, log: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      // It leads no more, another change is under way, or no quorum is there: it may be otherwise then.
+      if (error instanceof TidemarkError || error instanceof Refused) return
+      const text = String(error)
+      if (this.#told.get(of) === text) return
+      this.#told.set(of, text)
+      this.#context.tell('failed', { log, error, retryMs: undefined })
     }
   }
 
@@ -85,10 +96,9 @@ export class Keeper {
   async #keep(hosted: HostedLog, seen: Placement | undefined): Promise<void> {
     const placement = hosted.id === CATALOG_ID ? this.#placementOf(hosted) : seen
     if (hosted.id === CATALOG_ID) await keepCatalog(this.#context, hosted, this.#isCaughtUp(hosted))
-    if (!placement) return
-    const { members, isSettled } = hosted.status!
-    if (!isSettled) return
-    const isThere = hasArrived(members, placement)
+    const { status } = hosted
+    if (!placement || !status?.isSettled) return
+    const isThere = hasArrived(status.members, placement)
     if (!isThere) await this.#step(hosted)
     else if (placement.leaving.length > 0 && hosted.id !== CATALOG_ID) {
       const { leaving, version } = placement

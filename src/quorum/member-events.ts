@@ -16,7 +16,10 @@ export interface LeaderEvent {
   readonly leader: ReplicaId | undefined
 }
 
-/** A replica on this member has stopped, and is opened again, unless that could not help; or it could not be scrubbed. */
+/**
+ * A replica on this member has stopped, and is opened again, unless that could not help; or it could not be scrubbed, or
+ * not be looked after.
+ */
 export interface FailedEvent {
   readonly log: string
   readonly error: unknown
