@@ -6,14 +6,6 @@ import type { Fault, Field } from './fault.ts'
 const SETTLED_AFTER_MS = 60_000
 const LOOK_EVERY_MS = 200
 
-/** Whether members of this build can change. */
-export async function canChange(build: URL): Promise<boolean> {
-  const { Member }: typeof import('tidemark/quorum') = await import(
-    new URL('quorum/index.js', build).href
-  )
-  return 'addMember' in Member.prototype
-}
-
 /** Asks one member after the other until one does it. */
 async function insist(
   cluster: Cluster,
@@ -72,8 +64,8 @@ export async function removeMember(cluster: Cluster, id: number): Promise<boolea
   return isOut
 }
 
-async function strike({ cluster, draws, build }: Field) {
-  if (!(await canChange(build)) || cluster.isChanging) return undefined
+async function strike({ cluster, draws }: Field) {
+  if (cluster.isChanging) return undefined
   cluster.isChanging = true
   const old = draws.pick(cluster.ids)
   const changing = (async () => {

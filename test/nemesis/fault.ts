@@ -5,8 +5,6 @@ import type { Cluster } from './cluster.ts'
 export interface Field {
   readonly cluster: Cluster
   readonly draws: Draws
-  /** Where members are built from, to see what they can do. */
-  readonly build: URL
 }
 
 /** A fault that has struck. */

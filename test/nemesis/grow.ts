@@ -82,6 +82,5 @@ export const GROW: Scenario = {
   text: 'from three members to five and back to another three, while members are killed',
   members: 3,
   replicas: 5,
-  needsChurn: true,
   play: grow,
 }

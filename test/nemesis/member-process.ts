@@ -83,12 +83,6 @@ export interface Asked {
   removeMember: (asked: { id: number }) => Promise<void>
 }
 
-/** What members get when members can change. */
-interface Changing {
-  addMember?(id: number, address: string): Promise<void>
-  removeMember?(id: number): Promise<void>
-}
-
 const SNAPSHOT_ENTRIES = 1000
 const AGAIN_MS = 100
 
@@ -190,14 +184,12 @@ const answers: Asked = {
   execute: ({ command, ...session }) => theMachine().execute(command, session),
   state: () => theMachine().read((state) => state),
   status() {
-    const { logs: replicas, ...rest } = member.status() as ReturnType<Member['status']> & {
-      members?: MemberState[]
-    }
+    const { logs: replicas, members } = member.status()
     const states = replicas.map(({ holes, ...one }) => {
       const missing = holes.map(({ from, to }) => [from, to] as const)
       return { ...one, holes: holes.length, missing }
     })
-    return { logs: states, members: rest.members ?? [] }
+    return { logs: states, members: [...members] }
   },
   transfer: ({ log, to }) => member.transfer(log, to),
   disk(state) {
@@ -210,12 +202,8 @@ const answers: Asked = {
     disk.lose()
     process.kill(process.pid, 'SIGKILL')
   },
-  async addMember({ id, address }) {
-    await (member as Changing).addMember!(id, address)
-  },
-  async removeMember({ id }) {
-    await (member as Changing).removeMember!(id)
-  },
+  addMember: ({ id, address }) => member.addMember(id, address),
+  removeMember: ({ id }) => member.removeMember(id),
 }
 
 async function answer(asked: { number: number; what: keyof Asked; with: never }): Promise<void> {

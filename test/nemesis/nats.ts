@@ -181,7 +181,6 @@ export const NATS: readonly Scenario[] = [
     name: 'nats-7545',
     text: 'members are added and removed while others are killed and cut off',
     members: 3,
-    needsChurn: true,
     isLong: true,
     play: membersChange,
   },

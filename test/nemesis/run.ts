@@ -1,7 +1,7 @@
 // The nemesis: members in processes of their own, clients, and faults of all kinds; then what clients were told is judged.
 import { setTimeout as delay } from 'node:timers/promises'
 import { Availability } from './availability.ts'
-import { CHURN, canChange } from './churn.ts'
+import { CHURN } from './churn.ts'
 import { Cluster } from './cluster.ts'
 import { DISK_FAULTS } from './disk-faults.ts'
 import type { Fault, Strike } from './fault.ts'
@@ -62,24 +62,20 @@ export interface NemesisResult {
 }
 
 /** Those that strike in a run. Throws if one is named that there is not. */
-export async function chosenFaults(
-  only: readonly string[] | undefined,
-  build: URL,
-): Promise<readonly Fault[]> {
+function chosenFaults(only: readonly string[] | undefined): readonly Fault[] {
   for (const name of only ?? []) {
     if (FAULTS.some((one) => one.name === name)) continue
     const names = FAULTS.map((one) => one.name).join(', ')
     throw new Error(`there is no fault ${name}; there is ${names}`)
   }
-  const chosen = FAULTS.filter(({ name, offBecause }) => {
+  return FAULTS.filter(({ name, offBecause }) => {
     return only ? only.includes(name) : offBecause === undefined
   })
-  return (await canChange(build)) ? chosen : chosen.filter((one) => one !== CHURN)
 }
 
 export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
   const { build, folder, seed, ms, members, signal } = options
-  const faults = await chosenFaults(options.only, build)
+  const faults = chosenFaults(options.only)
   const followed = new Followed()
   const cluster = await Cluster.start({
     build,
@@ -113,7 +109,7 @@ export async function nemesis(options: NemesisOptions): Promise<NemesisResult> {
         options.onStrike?.(`${secondsSince(beginning).toFixed(1)} s: ${text}`)
       }
       const isOver = () => signal?.aborted === true
-      await storm({ cluster, build, faults, seed, ms, availability, isOver, onStrike })
+      await storm({ cluster, faults, seed, ms, availability, isOver, onStrike })
       const found = await settle(cluster, workload)
       found.push(...(await judge(cluster, workload, followed)))
       return { found, longestGapMs: availability.longestMs }

@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Draws, seededRandom } from '#dist/testing/index.js'
-import { canChange } from './churn.ts'
 import { Cluster } from './cluster.ts'
 import { Followed } from './followed.ts'
 import { judge } from './judge.ts'
@@ -25,7 +24,6 @@ export interface Scenario {
   readonly name: string
   readonly text: string
   readonly members: 3 | 5
-  readonly needsChurn?: boolean
   /** Left to `npm run nemesis -- --scenario=all`: it takes longer than a test should. */
   readonly isLong?: boolean
   /** On how many members each log is kept; as many as by default otherwise. */
@@ -38,8 +36,6 @@ export interface Played {
   readonly faults: readonly string[]
   readonly acknowledged: number
   readonly ms: number
-  /** Why it could not be played. */
-  readonly skipped: string | undefined
 }
 
 /** Plays a scenario in a folder of its own, which is kept if anything is wrong. */
@@ -51,9 +47,6 @@ export async function play(
   signal?: AbortSignal,
 ): Promise<Played> {
   const beginning = performance.now()
-  if (scenario.needsChurn && !(await canChange(build))) {
-    return { faults: [], acknowledged: 0, ms: 0, skipped: 'members of this build do not change' }
-  }
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-scenario-'))
   const followed = new Followed()
   const { members, replicas } = scenario
@@ -85,7 +78,7 @@ export async function play(
     isKept = faults.length > 0
     if (isKept) faults.push(`kept: ${folder}`)
     const ms = performance.now() - beginning
-    return { faults, acknowledged: workload.acknowledged, ms, skipped: undefined }
+    return { faults, acknowledged: workload.acknowledged, ms }
   } finally {
     // Its clients wait for nobody who is gone.
     void workload.stop()

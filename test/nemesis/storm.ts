@@ -12,7 +12,6 @@ const WORDS = 0x9e3779b1
 
 export interface StormOptions {
   readonly cluster: Cluster
-  readonly build: URL
   readonly faults: readonly Fault[]
   readonly seed: number
   readonly ms: number
@@ -40,11 +39,11 @@ export async function storm(options: StormOptions): Promise<void> {
 }
 
 async function one(options: StormOptions, fault: Fault, draws: Draws, ms: number): Promise<void> {
-  const { cluster, build, availability, onStrike } = options
+  const { cluster, availability, onStrike } = options
   const wait = draws.between(0, ms / 3)
   const hold = draws.between(ms / 6, (2 * ms) / 3)
   await delay(wait)
-  const strike = await fault.strike({ cluster, draws, build })
+  const strike = await fault.strike({ cluster, draws })
   if (!strike) return
   onStrike(fault, strike)
   availability.harm(strike.harmed)
