@@ -1,7 +1,7 @@
 // What must be true in the end, whatever has struck.
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkLogHistory, type LogRead } from '#dist/testing/index.js'
-import type { Tally } from '../kill/quorum/member-process.ts'
+import type { Tally } from '../kill/quorum/tally.ts'
 import { machineFaults } from '../kill/quorum/verdict.ts'
 import type { Cluster, Failure, Place } from './cluster.ts'
 import type { Followed } from './followed.ts'

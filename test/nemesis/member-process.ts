@@ -1,10 +1,11 @@
 // A process of the nemesis: one member with replicas of a few logs, a state machine, a disk and a clock that obey the parent:
 // node member-process.js FOLDER-OF-THE-BUILD OPTIONS
 import { createHash } from 'node:crypto'
-import type { MachineOptions, StateMachine } from 'tidemark/machine'
+import type { StateMachine } from 'tidemark/machine'
 import type { FailedEvent, Member, MemberOptions, ReplicatedLog } from 'tidemark/quorum'
 import { nodeRandom, seededRandom } from '#dist/io/index.js'
-import type { Tally } from '../kill/quorum/member-process.ts'
+import { layersOf } from '../kill/quorum/layers.ts'
+import { type Tally, tallyOf } from '../kill/quorum/tally.ts'
 import { WrongClock } from './clock.ts'
 import { Disk, type DiskState } from './disk.ts'
 import { follow } from './follow.ts'
@@ -90,22 +91,8 @@ const [build, words] = process.argv.slice(2)
 const { seed, aheadMs, rate, graves, replicas, ...memberOptions } = JSON.parse(
   words!,
 ) as ProcessOptions
-const quorum: typeof import('tidemark/quorum') = await import(
-  new URL('quorum/index.js', build).href
-)
-const machines: typeof import('tidemark/machine') = await import(
-  new URL('machine/index.js', build).href
-)
-
-const tally: MachineOptions<Tally, string, number> = {
-  initial: () => ({ count: 0, times: {} }),
-  apply(state, command) {
-    state.times[command] = (state.times[command] ?? 0) + 1
-    return ++state.count
-  },
-  snapshot: { entries: SNAPSHOT_ENTRIES },
-}
-
+const { quorum, machines } = await layersOf(build!)
+const tally = tallyOf(SNAPSHOT_ENTRIES)
 const disk = new Disk(graves, seededRandom(seed))
 const clock = new WrongClock(aheadMs, rate)
 const logs = new Map<string, ReplicatedLog<Buffer, Uint8Array | string>>()

@@ -1,19 +1,15 @@
 // A process of the ring: one member, its replica of a log, and a state machine on another. It does what the parent asks, over the
 // channel between the two: node member-process.js FOLDER-OF-THE-BUILD OPTIONS
-import type { MachineOptions, StateMachine } from 'tidemark/machine'
+import type { StateMachine } from 'tidemark/machine'
 import type { Member, MemberOptions, ReplicatedLog } from 'tidemark/quorum'
+import { layersOf } from './layers.ts'
+import { type Tally, tallyOf } from './tally.ts'
 
 export interface ProcessOptions extends MemberOptions {
   /** State machines, each on a log of its own. */
   readonly machines: number
   /** Commands between two snapshots. */
   readonly snapshotEntries: number
-}
-
-export interface Tally {
-  count: number
-  /** How often each command was executed. */
-  times: Record<string, number>
 }
 
 /** What the processes can be asked for. */
@@ -39,21 +35,8 @@ export interface Execution {
 
 const [build, text] = process.argv.slice(2)
 const { machines, snapshotEntries, ...memberOptions } = JSON.parse(text!) as ProcessOptions
-const quorum: typeof import('tidemark/quorum') = await import(
-  new URL('quorum/index.js', build).href
-)
-const machine: typeof import('tidemark/machine') = await import(
-  new URL('machine/index.js', build).href
-)
-
-const tally: MachineOptions<Tally, string, number> = {
-  initial: () => ({ count: 0, times: {} }),
-  apply(state, command) {
-    state.times[command] = (state.times[command] ?? 0) + 1
-    return ++state.count
-  },
-  snapshot: { entries: snapshotEntries },
-}
+const { quorum, machines: layer } = await layersOf(build!)
+const tally = tallyOf(snapshotEntries)
 
 let member: Member
 let log: ReplicatedLog<Buffer, Uint8Array | string>
@@ -121,7 +104,7 @@ async function openMachines(): Promise<void> {
   while (next < machines) {
     const i = next++
     const own = await member.log(`machine-${i}`)
-    open[i] = await machine.StateMachine.open(own, tally)
+    open[i] = await layer.StateMachine.open(own, tally)
   }
 }
 await Promise.all(Array.from({ length: AT_ONCE }, openMachines))

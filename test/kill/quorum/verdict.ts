@@ -2,8 +2,8 @@
 import { checkLogHistory, type LogRead } from '#dist/simulation/index.js'
 import type { Clients, Command } from './clients.js'
 import type { MemberHandle } from './member-handle.js'
-import type { Tally } from './member-process.js'
 import type { Members } from './members.js'
+import type { Tally } from './tally.js'
 
 /** Entries that are read at a time. */
 const PART = 5000
