@@ -10,6 +10,7 @@ import { hasOnlyItsWord, lastWord } from './last-word.ts'
 import { localFirst } from './local-first.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { ReplicatedLog } from './replicated-log.ts'
+import { endOf } from './stored-log.ts'
 
 const REOPEN_MS = 200
 /** Each may wait for the disk. */
@@ -166,7 +167,7 @@ export class CatalogFollower {
     const key = String(id)
     const hard = hardStates.get(key)
     if (isThereStill && hard && !hasOnlyItsWord(hard)) {
-      await hardStates.save(key, lastWord(hard, await this.#endOf(folder)))
+      await hardStates.save(key, lastWord(hard, await this.#endIn(folder)))
     }
     await deleteLog(folder, { files, lock }).catch((error: TidemarkError) => {
       if (error.code !== 'NOT_FOUND') throw error
@@ -174,15 +175,14 @@ export class CatalogFollower {
     if (!isThereStill) await hardStates.remove(key)
   }
 
-  /** Where a log ends that is to be removed; undefined if it does not say. */
-  async #endOf(folder: string): Promise<Point | undefined> {
+  /** Where the log in a folder ends that is to be removed; undefined if it does not say. */
+  async #endIn(folder: string): Promise<Point | undefined> {
     const { files, lock, clock } = this.#context
     if (!Log.isIn(folder, files)) return undefined
     try {
       const log = await Log.open(folder, { replica: true, files, lock, clock })
-      const { lastTerm: term, endOffset: mark } = log.replica
       await log.close()
-      return { term, mark }
+      return endOf(log)
     } catch (error) {
       if (error instanceof TidemarkError && error.code === 'CORRUPT') return undefined
       throw error

@@ -20,6 +20,7 @@ import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
 import { askToBeOut } from './readmission.ts'
 import { Refused, ReplicaHost } from './replica-host.ts'
+import { endOf } from './stored-log.ts'
 import {
   type AppendGroup,
   type AppendOutcome,
@@ -236,6 +237,14 @@ export class HostedLog {
     }
   }
 
+  /** Resolves when everything that anyone was told of before the call is here. Rejects with UNAVAILABLE or CLOSED. */
+  async barrier(): Promise<void> {
+    const mark = await this.readIndex()
+    const { timeoutMs } = this.#context.settings
+    const isHere = () => this.log.highWaterMark >= mark
+    await this.until(isHere, timeoutMs, `${this.name} has come to ${mark} here`)
+  }
+
   /** Resolves when `isSo`; looked at after each step of the replica. Rejects with UNAVAILABLE or CLOSED. */
   until(isSo: () => boolean, timeoutMs: number, what: string): Promise<void> {
     this.#checkOpen()
@@ -276,8 +285,7 @@ export class HostedLog {
     await this.close()
     const { lock, files, hardStates } = this.#context
     const key = String(this.id)
-    const replica = this.#log?.replica
-    const last = replica && { term: replica.lastTerm, mark: replica.endOffset }
+    const last = this.#log && endOf(this.#log)
     if (isThereStill) await hardStates.save(key, lastWord(hardStates.get(key), last))
     await deleteLog(this.#folder, { lock, files })
     if (!isThereStill) await hardStates.remove(key)

@@ -62,7 +62,7 @@ export class LogTransfer {
   /** Entries that anyone was told of before, as far as they fit. */
   async read({ log, from, bytes }: CommandOf<'read'>): Promise<{ ok: ReadReply; data: Buffer[] }> {
     const hosted = await this.#hosted(log)
-    await this.#barrier(hosted)
+    await hosted.barrier()
     const { clock, settings } = this.#context
     const { lowWaterMark, highWaterMark } = hosted.log
     const reads = new ReplicaReads(hosted, clock, settings.timeoutMs)
@@ -93,7 +93,7 @@ export class LogTransfer {
    */
   async imported({ log, session }: CommandOf<'imported'>): Promise<ImportedReply> {
     const hosted = await this.#hosted(log)
-    await this.#barrier(hosted)
+    await hosted.barrier()
     const catalog = this.#context.catalog()
     const place = { log: hosted.id, cursor: `$import-${session}` }
     const mark = hosted.log.highWaterMark
@@ -207,11 +207,5 @@ export class LogTransfer {
     const { replicas } = known.placement
     const text = `member ${this.#context.id} has no replica of ${name}; ask one of ${replicas.join(', ')}`
     throw new TidemarkError('UNAVAILABLE', text)
-  }
-
-  async #barrier(hosted: HostedLog): Promise<void> {
-    const mark = await hosted.readIndex()
-    const isHere = () => hosted.log.highWaterMark >= mark
-    await hosted.until(isHere, this.#context.settings.timeoutMs, `${hosted.name} is here`)
   }
 }

@@ -154,10 +154,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
    */
   async barrier(): Promise<void> {
     this.#checkOpen()
-    const mark = await this.#hosted.readIndex()
-    const { timeoutMs } = this.#context.settings
-    const isHere = () => this.#hosted.log.highWaterMark >= mark
-    await this.#hosted.until(isHere, timeoutMs, `${this.name} has come to ${mark} here`)
+    await this.#hosted.barrier()
   }
 
   /**

@@ -1,14 +1,11 @@
 import type { DamagedRange, Log } from '../log/index.ts'
-import type { Hole, StoredLog } from './core/index.ts'
+import type { Hole, Point, StoredLog } from './core/index.ts'
 
 /** What a replica's log holds when it was opened, as the core wants to know it. */
 export async function storedLog(log: Log): Promise<StoredLog> {
-  const { replica, lowWaterMark, highWaterMark } = log
-  const low = {
-    mark: lowWaterMark,
-    term: lowWaterMark === 0 ? 0 : replica.termAt(lowWaterMark - 1),
-  }
-  const last = { mark: replica.endOffset, term: Math.max(low.term, replica.lastTerm) }
+  const { replica, highWaterMark } = log
+  const low = lowOf(log)
+  const last = endOf(log)
   const lost = replica.damage.filter((range) => range.endPosition === undefined)
   const holes = await holesOf(log)
   return {
@@ -19,6 +16,17 @@ export async function storedLog(log: Log): Promise<StoredLog> {
     holes,
     commit: highWaterMark,
   }
+}
+
+/** Where the log of a replica ends: also of one that is closed. */
+export function endOf(log: Log): Point {
+  const { endOffset, lastTerm } = log.replica
+  return { mark: endOffset, term: Math.max(lowOf(log).term, lastTerm) }
+}
+
+/** Where it begins, behind an entry of that term. */
+function lowOf({ replica, lowWaterMark: mark }: Log): Point {
+  return { mark, term: mark === 0 ? 0 : replica.termAt(mark - 1) }
 }
 
 /** Where terms begin. They never decrease along a log, so each change is found by halves. */

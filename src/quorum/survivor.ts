@@ -7,6 +7,7 @@ import type { CatalogState } from './catalog-state.ts'
 import type { Point, ReplicaId } from './core/index.ts'
 import type { HardStates } from './hard-states.ts'
 import { hasOnlyItsWord } from './last-word.ts'
+import { endOf } from './stored-log.ts'
 
 // What a member whose process is stopped has, as its folder says.
 
@@ -120,12 +121,6 @@ async function surviving(
     const failure = `${errnoOf(error) ?? 'error'}: ${(error as Error).message}`
     return { id, name, ...nothing, voters, isVoter, lostEnd: undefined, failure }
   }
-}
-
-/** Where the log ends. */
-export function endOf({ replica, lowWaterMark }: Log): Point {
-  const lowTerm = lowWaterMark === 0 ? 0 : replica.termAt(lowWaterMark - 1)
-  return { mark: replica.endOffset, term: Math.max(lowTerm, replica.lastTerm) }
 }
 
 /** Where the log has ended on this disk, if it does not reach there any more. */

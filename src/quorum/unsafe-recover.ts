@@ -14,8 +14,8 @@ import type { CatalogMember } from './catalog-state.ts'
 import { membersOf, NOBODY, type ReplicaId } from './core/index.ts'
 import { HardStates, type Identity } from './hard-states.ts'
 import { foundersOf } from './identity.ts'
+import { endOf } from './stored-log.ts'
 import {
-  endOf,
   lostEndOf,
   openReplica,
   readCatalog,
