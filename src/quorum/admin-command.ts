@@ -34,6 +34,14 @@ export type AdminCommand =
     }
   | { readonly do: 'scrub'; readonly log?: string | undefined }
 
+/** Commands that change nothing: where one has no answer, it does not matter how far it came. */
+export const CHANGE_NOTHING: ReadonlySet<AdminCommand['do']> = new Set([
+  'status',
+  'scrub',
+  'read',
+  'imported',
+])
+
 export const COMMAND_BYTES_MAX = 2 ** 20
 /** The status of some ten thousand logs. */
 const REPLY_BYTES_MAX = 2 ** 23

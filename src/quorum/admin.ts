@@ -1,5 +1,5 @@
 import { TidemarkError } from '../base/index.ts'
-import { type AdminCommand, decodeCommand, encodeReply } from './admin-command.ts'
+import { type AdminCommand, CHANGE_NOTHING, decodeCommand, encodeReply } from './admin-command.ts'
 import type { ReplicaId } from './core/index.ts'
 import type { LogTransfer } from './log-transfer.ts'
 import type { Body, Handler } from './requests.ts'
@@ -28,13 +28,10 @@ export function answerAdmin(face: AdminFace, transfer?: LogTransfer): Handler {
   }
 }
 
-/** Commands that have no effect. */
-const LOOKS: ReadonlySet<AdminCommand['do']> = new Set(['status', 'scrub', 'read', 'imported'])
-
 /** A member that closes does not know any more what becomes of what it was asked; CLOSED would be the client itself. */
 function closed(error: unknown, { do: what }: AdminCommand): unknown {
   if (!(error instanceof TidemarkError) || error.code !== 'CLOSED') return error
-  if (LOOKS.has(what)) return new TidemarkError('UNAVAILABLE', error.message)
+  if (CHANGE_NOTHING.has(what)) return new TidemarkError('UNAVAILABLE', error.message)
   return new TidemarkError('UNCERTAIN', `${error.message}: ${what} may be done or not`)
 }
 

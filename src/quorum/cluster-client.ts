@@ -9,7 +9,7 @@ import {
   type Random,
   type TlsCredentials,
 } from '../io/index.ts'
-import { type AdminCommand, decodeReply, encodeCommand } from './admin-command.ts'
+import { type AdminCommand, CHANGE_NOTHING, decodeReply, encodeCommand } from './admin-command.ts'
 import type { ReplicaId } from './core/index.ts'
 import { OPERATION } from './operations.ts'
 import { type Arrived, Disconnected, Requests } from './requests.ts'
@@ -205,11 +205,9 @@ export class ClusterClient {
   }
 }
 
-const CHANGE_NOTHING: readonly AdminCommand['do'][] = ['status', 'scrub', 'read', 'imported']
-
 /** Whether it has come to anything is not known; where nothing is changed, that does not matter. */
 function unanswered(command: AdminCommand, why: string): TidemarkError {
-  if (CHANGE_NOTHING.includes(command.do)) return new TidemarkError('UNAVAILABLE', why)
+  if (CHANGE_NOTHING.has(command.do)) return new TidemarkError('UNAVAILABLE', why)
   return new TidemarkError('UNCERTAIN', `${why}: ${command.do} may be done or not`)
 }
 
