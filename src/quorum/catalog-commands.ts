@@ -6,7 +6,9 @@ import {
   type CatalogState,
   catalogVoters,
   hostsOf,
+  isPlaced,
   type LogDesign,
+  logWithId,
 } from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
 import { move, placeAll, placeNew, setPlacement } from './placements.ts'
@@ -138,7 +140,7 @@ function mustDelete({ toDelete }: CatalogState, member: ReplicaId, log: number):
 }
 
 function left(state: CatalogState, { id, members, version }: CommandOf<'left'>): void {
-  const log = state.logs.find((each) => each.id === id)
+  const log = logWithId(state, id)
   // Of another placement: who was out of that may be in this.
   if (log?.placement.version !== version) return
   const { leaving } = log.placement
@@ -163,7 +165,7 @@ function hasDeleted({ toDelete }: CatalogState, member: ReplicaId, logs: readonl
 
 /** True if the member has a replica from now on, or had one. */
 function follow(state: CatalogState, { id, member, keeps }: CommandOf<'follow'>): boolean {
-  const log = state.logs.find((each) => each.id === id)
+  const log = logWithId(state, id)
   if (!log || !activeMembers(state).includes(member)) return false
   const { replicas, learners } = log.placement
   if (replicas.includes(member) || learners.includes(member)) return true
@@ -185,7 +187,7 @@ function prefer(state: CatalogState, { id, member }: CommandOf<'prefer'>): void 
     state.preferred = member
     return
   }
-  const log = state.logs.find((each) => each.id === id)
+  const log = logWithId(state, id)
   if (!log) throw new TidemarkError('NOT_FOUND', 'there is no such log any more')
   if (!log.placement.replicas.includes(member)) {
     const { replicas } = log.placement
@@ -243,7 +245,7 @@ function joined(state: CatalogState, { id }: CommandOf<'joined'>): void {
 function removed(state: CatalogState, { id }: CommandOf<'removed'>): void {
   const member = state.members.find((each) => each.id === id)
   if (member?.state !== 'leaving') return
-  if (state.logs.some(({ placement }) => hostsOf(placement).includes(id))) return
+  if (isPlaced(state, id)) return
   state.members = state.members.filter((each) => each.id !== id)
   state.removed.push(id)
   delete state.toDelete[id]
@@ -264,9 +266,10 @@ function change(state: CatalogState, id: ReplicaId, to: Partial<CatalogMember>):
 }
 
 function moveCursor(
-  { cursors, logs }: CatalogState,
+  state: CatalogState,
   { log, cursor, how, position }: CommandOf<'move'>,
 ): number | undefined {
+  const { cursors } = state
   const key = `${log}/${cursor}`
   const at = cursors[key]
   if (how === 'delete') {
@@ -274,7 +277,7 @@ function moveCursor(
     return undefined
   }
   if (how === 'make' && at !== undefined) return at
-  const isThere = at !== undefined || (how === 'make' && logs.some(({ id }) => id === log))
+  const isThere = at !== undefined || (how === 'make' && logWithId(state, log) !== undefined)
   if (!isThere) return undefined
   cursors[key] = how === 'commit' ? Math.max(at!, position) : position
   return cursors[key]

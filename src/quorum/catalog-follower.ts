@@ -122,7 +122,7 @@ export class CatalogFollower {
 
   /** A log that programs use here, and that has gone to other members, is kept to be read from. */
   #isUsed(id: number): boolean {
-    const isThere = this.#catalog.logs.some((log) => log.id === id)
+    const isThere = this.#catalog.withId(id) !== undefined
     return isThere && (this.#logs.get(id)?.users.size ?? 0) > 0
   }
 
@@ -146,7 +146,7 @@ export class CatalogFollower {
     const hosted = this.#logs.get(id)
     const name = hosted?.name ?? String(id)
     try {
-      const isThereStill = this.#catalog.logs.some((log) => log.id === id)
+      const isThereStill = this.#catalog.withId(id) !== undefined
       if (hosted) await hosted.delete(isThereStill)
       else await this.#removeLeftOver(id, isThereStill)
       this.#removed.add(id)

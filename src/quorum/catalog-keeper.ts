@@ -1,7 +1,7 @@
 import {
   type CatalogState,
   catalogVoters,
-  hostsOf,
+  isPlaced,
   type Placement,
   stayingMembers,
 } from './catalog-state.ts'
@@ -18,19 +18,14 @@ export function catalogPlacement(state: CatalogState): Placement | undefined {
   const staying = stayingMembers(state)
   const voters = catalogVoters(state)
   const learning = state.members.filter(({ state: its }) => its === 'joining').map(({ id }) => id)
-  const gone = state.members.map(({ id }) => id).filter((id) => !staying.includes(id))
   return {
     replicas: voters,
     learners: [...staying.filter((id) => !voters.includes(id)), ...learning],
-    leaving: gone.filter((id) => !learning.includes(id)),
+    // Who is out of it is written down as removed, not as having left.
+    leaving: [],
     preferred: state.preferred,
     version: 0,
   }
-}
-
-/** True if a log is on the member, or is to be, or is not known to have left it. */
-function isPlaced({ logs }: CatalogState, id: ReplicaId): boolean {
-  return logs.some(({ placement }) => hostsOf(placement).includes(id))
 }
 
 /** What the leader of the catalog writes down about the members. */
@@ -41,10 +36,7 @@ export async function keepCatalog(
 ): Promise<void> {
   const catalog = context.catalog()
   const { state } = catalog
-  if (state.members.length === 0) {
-    await catalog.execute({ kind: 'begin', members: context.founders() })
-    return
-  }
+  if (state.members.length === 0) return catalog.begin(context.founders)
   const { members, isSettled } = hosted.status!
   for (const member of state.members) {
     const { id } = member

@@ -75,6 +75,11 @@ export function initialCatalog(): CatalogState {
   return { members: [], removed: [], logs: [], toDelete: {}, cursors: {}, preferred: 0 }
 }
 
+/** The log of that number; undefined if there is none, or none any more. */
+export function logWithId({ logs }: Readonly<CatalogState>, id: number): CatalogLog | undefined {
+  return logs.find((log) => log.id === id)
+}
+
 /** Who may have new replicas, in order. */
 export function activeMembers({ members }: CatalogState): ReplicaId[] {
   return members.filter(({ state }) => state === 'member').map(({ id }) => id)
@@ -94,7 +99,12 @@ export function catalogVoters(state: CatalogState): ReplicaId[] {
 }
 
 /** Who has a part in anything, or is to have, in order. */
-export function stayingMembers({ members, logs }: CatalogState): ReplicaId[] {
-  const placed = new Set(logs.flatMap(({ placement }) => hostsOf(placement)))
-  return members.filter(({ id, state }) => state === 'member' || placed.has(id)).map(({ id }) => id)
+export function stayingMembers(state: CatalogState): ReplicaId[] {
+  const stays = ({ id, state: its }: CatalogMember) => its === 'member' || isPlaced(state, id)
+  return state.members.filter(stays).map(({ id }) => id)
+}
+
+/** True if a log is on the member, or is to be, or is not known to have left it. */
+export function isPlaced({ logs }: CatalogState, member: ReplicaId): boolean {
+  return logs.some(({ placement }) => hostsOf(placement).includes(member))
 }

@@ -12,6 +12,7 @@ import {
   type CatalogState,
   initialCatalog,
   type LogDesign,
+  logWithId,
 } from './catalog-state.ts'
 import type { ReplicaId } from './core/index.ts'
 
@@ -64,6 +65,10 @@ export class Catalog {
     return this.logs.find((log) => log.name === name)
   }
 
+  withId(id: number): CatalogLog | undefined {
+    return logWithId(this.state, id)
+  }
+
   /** Logs that a member is to delete, and may. */
   toDelete(member: ReplicaId): readonly number[] {
     return this.state.toDelete[member] ?? []
@@ -87,6 +92,12 @@ export class Catalog {
   /** Resolves with what the command came to once it is executed here; rejects with what it was refused for. */
   execute(command: CatalogCommand): Promise<unknown> {
     return this.#machine.execute(command)
+  }
+
+  /** Says who the cluster was made with, unless somebody has: before that nothing can be said of members. */
+  async begin(founders: () => readonly Omit<CatalogMember, 'state'>[]): Promise<void> {
+    if (this.members.length > 0) return
+    await this.execute({ kind: 'begin', members: founders() })
   }
 
   /** Makes a log, unless there is one of that name. Resolves with the one that there is then. */

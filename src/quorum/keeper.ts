@@ -100,7 +100,7 @@ export class Keeper {
     if (!placement || !status?.isSettled) return
     const isThere = hasArrived(status.members, placement)
     if (!isThere) await this.#step(hosted)
-    else if (placement.leaving.length > 0 && hosted.id !== CATALOG_ID) {
+    else if (placement.leaving.length > 0) {
       const { leaving, version } = placement
       const left = { kind: 'left', id: hosted.id, members: leaving, version } as const
       await this.#context.catalog().execute(left)
@@ -111,7 +111,7 @@ export class Keeper {
   #placementOf({ id }: HostedLog): Placement | undefined {
     const catalog = this.#context.catalog()
     if (id === CATALOG_ID) return catalogPlacement(catalog.state)
-    return catalog.logs.find((log) => log.id === id)?.placement
+    return catalog.withId(id)?.placement
   }
 
   #isCaughtUp(hosted: HostedLog): (id: ReplicaId) => boolean {

@@ -209,7 +209,7 @@ export class Member {
     const design = checkLogOptions(options as ReplicatedLogOptions<never, never>)
     this.#checkOpen()
     const { catalog, settle } = this.#follower!
-    if (!catalog().named(name)) await this.#begin()
+    if (!catalog().named(name)) await catalog().begin(this.#context.founders)
     const known: CatalogLog =
       catalog().named(name) ??
       (await catalog().create(name, this.#identity.voters, design, this.id))
@@ -229,13 +229,6 @@ export class Member {
     // Plain bytes are handed on as they are.
     const own = (codec as unknown) === bytes ? undefined : codec
     return new ReplicatedLog(this.#context, hosted, own as never) as never
-  }
-
-  /** Before anything is said of members, it must be said who they were at first. */
-  async #begin(): Promise<void> {
-    const { catalog } = this.#follower!
-    if (catalog().members.length > 0) return
-    await catalog().execute({ kind: 'begin', members: this.#context.founders() })
   }
 
   /** A member without a replica of a log gets one that learns, and does not vote. */
@@ -298,8 +291,9 @@ export class Member {
   async addMember(id: ReplicaId, address: string): Promise<void> {
     checkMember(id, address)
     this.#checkOpen()
-    await this.#begin()
-    await this.#follower!.catalog().execute({ kind: 'add-member', id, address })
+    const { catalog } = this.#follower!
+    await catalog().begin(this.#context.founders)
+    await catalog().execute({ kind: 'add-member', id, address })
   }
 
   /**
@@ -309,8 +303,9 @@ export class Member {
    */
   async removeMember(id: ReplicaId): Promise<void> {
     this.#checkOpen()
-    await this.#begin()
-    await this.#follower!.catalog().execute({ kind: 'remove-member', id })
+    const { catalog } = this.#follower!
+    await catalog().begin(this.#context.founders)
+    await catalog().execute({ kind: 'remove-member', id })
   }
 
   /**

@@ -3,7 +3,7 @@ import { ENTRY_BYTES_MAX, errnoOf, TidemarkError } from '../base/index.ts'
 import type { Clock, Files, Random } from '../io/index.ts'
 import { type FolderLock, Log } from '../log/index.ts'
 import { CATALOG_ID, CATALOG_NAME, Catalog } from './catalog.ts'
-import type { CatalogState } from './catalog-state.ts'
+import { type CatalogState, logWithId } from './catalog-state.ts'
 import type { Point, ReplicaId } from './core/index.ts'
 import type { HardStates } from './hard-states.ts'
 import { hasOnlyItsWord } from './last-word.ts'
@@ -72,7 +72,7 @@ export async function readCatalog(ports: SurvivorPorts): Promise<Readonly<Catalo
 export async function survivingLogs(
   ports: SurvivorPorts,
   hardStates: HardStates,
-  { logs }: Readonly<CatalogState>,
+  catalog: Readonly<CatalogState>,
 ): Promise<SurvivingLog[]> {
   const found: SurvivingLog[] = []
   // Of some, which have gone elsewhere, nothing is kept but a last word.
@@ -82,7 +82,7 @@ export async function survivingLogs(
     .map(Number)
     .sort((a, b) => a - b)
   for (const id of ids) {
-    const name = id === CATALOG_ID ? CATALOG_NAME : logs.find((log) => log.id === id)?.name
+    const name = id === CATALOG_ID ? CATALOG_NAME : logWithId(catalog, id)?.name
     found.push(await surviving(ports, hardStates, id, name))
   }
   return found
