@@ -56,11 +56,6 @@ export class Asking {
     }
   }
 
-  /** The member that `any` has asked. */
-  get member(): { readonly id: number; readonly address: string } | undefined {
-    return this.#current && { id: this.#current.member, address: this.#current.address }
-  }
-
   /** A member that has a replica of the log: the one that `any` asks, or one of those that keep it. */
   async having(log: string): Promise<ClusterClient> {
     const answer = (await this.any({ do: 'status' })) as Partial<MemberStatus>

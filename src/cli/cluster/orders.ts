@@ -3,14 +3,14 @@ import { TidemarkError } from '../../base/index.ts'
 import { type Arguments, quoted, UsageError } from '../arguments.ts'
 import { type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { columns, count, seconds, size } from '../format.ts'
-import { Asking } from './asking.ts'
+import { Asking, isUnavailable } from './asking.ts'
 import { memberOf } from './membership.ts'
-import { look } from './view.ts'
+import { statusOf } from './view.ts'
 
 const LOOK_MS = 100
 const SCRUB_MS = 3_600_000
 
-/** Only the leader can hand a log over, so it is the one that is told. */
+/** Has a member lead a log from now on, and waits until it does. Whichever member is asked sees to it. */
 export async function transfer(args: Arguments, context: Context): Promise<number> {
   const { out, interrupted } = context
   const [name = '', word = ''] = args.words('words')
@@ -18,21 +18,15 @@ export async function transfer(args: Arguments, context: Context): Promise<numbe
   const asking = new Asking(args, interrupted)
   try {
     const end = performance.now() + asking.timeoutMs
-    let leader = await leaderOf(name, asking)
     // Also to who leads by chance: from now on it is to lead.
-    await asking.at(leader.address, { do: 'transfer', log: name, to })
-    while (leader.id !== to) {
+    await asking.any({ do: 'transfer', log: name, to })
+    while (!(await leads(to, name, asking))) {
       if (performance.now() > end) {
         const text = `member ${to} does not lead ${name} yet; it may be behind, or not there`
         throw new TidemarkError('UNAVAILABLE', text)
       }
       await delay(LOOK_MS, undefined, { signal: interrupted }).catch(() => {
         throw interrupted.reason
-      })
-      // Between two leaders there is none.
-      leader = await leaderOf(name, asking).catch((error: unknown) => {
-        if (error instanceof TidemarkError && error.code === 'UNAVAILABLE') return leader
-        throw error
       })
     }
     const text = `member ${to} leads ${name}`
@@ -43,16 +37,20 @@ export async function transfer(args: Arguments, context: Context): Promise<numbe
   }
 }
 
-async function leaderOf(name: string, asking: Asking): Promise<{ id: number; address: string }> {
-  const view = await look(asking)
-  const log = view.logs.find((one) => one.name === name)
-  if (!log) throw new TidemarkError('NOT_FOUND', `there is no log ${quoted(name)}`)
-  // The one that was asked is at the address that has answered, whatever it believes itself.
-  const asked = asking.member
-  if (asked && asked.id === log.leader) return asked
-  const leader = view.members.find(({ id }) => id === log.leader)
-  if (leader) return leader
-  throw new TidemarkError('UNAVAILABLE', `nobody leads ${name} now`)
+/** True if the member that is asked says so, or, if that has no replica of the log, the one that is to lead. */
+async function leads(id: number, name: string, asking: Asking): Promise<boolean> {
+  const command = { do: 'status' } as const
+  try {
+    const { logs, members } = statusOf(await asking.any(command))
+    const own = logs.find((log) => log.name === name)
+    if (own) return own.leader === id
+    const member = members.find((each) => each.id === id)
+    const its = member && statusOf(await asking.at(member.address, command))
+    return its?.logs.find((log) => log.name === name)?.role === 'leader'
+  } catch (error) {
+    if (isUnavailable(error)) return false
+    throw error
+  }
 }
 
 /** For good, on all members: so it has to be said twice. */

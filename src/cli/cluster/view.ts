@@ -41,7 +41,8 @@ export async function look(asking: Asking, address?: string): Promise<ClusterVie
   return { ...own, members, logs }
 }
 
-function statusOf(answer: unknown): MemberStatus {
+/** Throws UNAVAILABLE for what is no status. */
+export function statusOf(answer: unknown): MemberStatus {
   const status = answer as Partial<MemberStatus> | null
   if (Array.isArray(status?.logs) && Array.isArray(status.peers)) return status as MemberStatus
   throw new TidemarkError('UNAVAILABLE', 'the member has answered something else than its status')
