@@ -23,6 +23,11 @@ export interface DeleteOptions {
   /** The lock of a data folder that the log lies in. */
   readonly lock?: FolderLock | undefined
   readonly files?: Files | undefined
+  /**
+   * @internal The folder is a log's, whatever it looks like by now: files go by their names, also where none of them
+   * shows that there was a log.
+   */
+  readonly unrecognized?: boolean | undefined
 }
 
 export interface DeleteReport {
@@ -49,7 +54,7 @@ export async function deleteLog(
   const path = files.realPathSync(resolve(folder))
   checkLogPath(files, path)
   return withIoErrors(`delete the log ${path}`, async () => {
-    if (!isLog(files, path)) {
+    if (!options.unrecognized && !isLog(files, path)) {
       throw new TidemarkError('NOT_FOUND', `there is no log in ${path}`)
     }
     const lock = options.lock ? claimLog(options.lock, files, path) : lockFolder(files, path)

@@ -44,7 +44,7 @@ export async function deleteLog(
   options: DeleteOptions = {},
 ): Promise<DeleteReport> {
   checkFolderName(folder)
-  checkToolOptions(options, ['lock', 'files'])
+  checkToolOptions(options, ['lock', 'files', 'unrecognized'])
   const module = await import('./delete.ts')
   return module.deleteLog(folder, options)
 }

@@ -314,6 +314,7 @@ const TOOL_OPTIONS = {
   random: (value: unknown) => checkMethods(value, 'random', ['uint32']),
   signal: (value: unknown) => checkMethods(value, 'signal', ['addEventListener', 'throwIfAborted']),
   skip: (value: unknown) => boolean(value, 'skip'),
+  unrecognized: (value: unknown) => boolean(value, 'unrecognized'),
 }
 
 /** Checks the options of a call that has those of the given names. Throws INVALID_ARGUMENT. */

@@ -353,8 +353,8 @@ export class HostedLog {
   }
 
   /**
-   * Of a log that is new, one member stands for election at once, and again until the others have it too: which one
-   * follows from its number, so that the logs are led by all of them in turn.
+   * Of a log that is new, the member that is to lead it stands for election at once, and again until the others have it
+   * too: the catalog chooses them so that each leads as many logs as the others.
    */
   #standFirst(tries: number): void {
     const { members, first } = this.definition
@@ -381,7 +381,8 @@ export class HostedLog {
     const isNew = hard === undefined && this.definition.members.voters.length === 0
     if (isNew) await hardStates.save(key, this.#firstState())
     else if (!hard || !hasOnlyItsWord(hard)) return
-    if (files.existsSync(this.#folder)) await emptyFolder(this.#folder, { lock, files })
+    if (!files.existsSync(this.#folder)) return
+    await deleteLog(this.#folder, { lock, files, unrecognized: true })
   }
 
   #firstState(): HardState {
@@ -523,18 +524,6 @@ export class HostedLog {
     return new TidemarkError('CLOSED', `the log ${this.name} is closed on this member`)
   }
 }
-
-/** Removes a log, and what is left of one that is not to be recognized any more. */
-async function emptyFolder(folder: string, { lock, files }: Ports): Promise<void> {
-  await deleteLog(folder, { lock, files }).catch((error: unknown) => {
-    if (!(error instanceof TidemarkError) || error.code !== 'NOT_FOUND') throw error
-    for (const name of files.listSync(folder)) {
-      if (name !== 'snapshots' && name !== 'cursors') files.removeSync(join(folder, name))
-    }
-  })
-}
-
-type Ports = Required<Pick<MemberContext, 'lock' | 'files'>>
 
 /** More than an own entry has. */
 const OWN_ENTRY_BYTES = 8192

@@ -9,6 +9,8 @@ export type EntryHead = readonly [number, number, number, number, number]
 /** The most of one stretch. One entry alone may be larger. */
 export const STRETCH_BYTES_MAX = 2 ** 20
 export const STRETCH_ENTRIES_MAX = 4096
+
+/** What is said of an entry. */
 export function headOf({ type, timestamp, count, data }: Omit<BatchEntry, 'dataCrc'>): EntryHead {
   return [type, timestamp, count, data.length, crc32(data)]
 }

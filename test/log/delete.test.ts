@@ -79,6 +79,21 @@ describe('the deletion of a log', () => {
     await log.close()
   })
 
+  it('goes by the names of files where somebody knows that there was a log', async () => {
+    const files = await richLog()
+    for (const name of files.listSync(FOLDER)) {
+      if (!['meta', 'snapshots', 'cursors'].includes(name)) files.removeSync(`${FOLDER}/${name}`)
+    }
+    writeFile(files, 'meta', Buffer.from('nothing'))
+    files.openSync(`${FOLDER}/notes.txt`, 'create').closeSync()
+    await assertCode('NOT_FOUND', deleteLog(FOLDER, { files }))
+    const { left } = await deleteLog(FOLDER, { files, unrecognized: true })
+    assert.deepEqual(left, ['notes.txt'])
+    const log = await openOn(files)
+    assert.equal(await log.append('a new log'), 0)
+    await log.close()
+  })
+
   it('is refused while somebody writes, or holds the lock of the data folder', async () => {
     const files = await richLog()
     const log = await openOn(files)
