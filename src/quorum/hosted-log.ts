@@ -15,11 +15,13 @@ import {
 } from './core/index.ts'
 import { DamageWatch, isCorrupt, knownDamage } from './damage-watch.ts'
 import { hasOnlyItsWord, lastWord } from './last-word.ts'
+import { LeaderGuess } from './leader-guess.ts'
 import { MarksAwaited } from './marks-awaited.ts'
 import type { LogDefinition, MemberContext } from './member-context.ts'
 import { OPERATION } from './operations.ts'
 import { askToBeOut } from './readmission.ts'
 import { Refused, ReplicaHost } from './replica-host.ts'
+import { RetentionWatch } from './retention-watch.ts'
 import { endOf } from './stored-log.ts'
 import {
   type AppendGroup,
@@ -56,6 +58,8 @@ export class HostedLog {
   readonly #awaited: MarksAwaited
   readonly #arrivals: Arrivals
   readonly #damage: DamageWatch
+  readonly #guess: LeaderGuess
+  readonly #retention: RetentionWatch
   #life: Life | undefined
   /** The log of the last life: its marks hold, whatever has become of it. */
   #log: Log | undefined
@@ -64,12 +68,9 @@ export class HostedLog {
   #failure: unknown
   #leader: ReplicaId = NOBODY
   #term = 0
-  /** Whom to ask to lead while there is no replica here that would know: who led last, then who others say. */
-  #guess: ReplicaId = NOBODY
   #reopenMs = REOPEN_MS
   #openedAt = 0
   #cancelReopen: Cancel | undefined
-  #cancelRetention: Cancel | undefined
   #isClosed = false
   /** Another is to lead before the replica is opened again. */
   #isLeaving = false
@@ -83,13 +84,15 @@ export class HostedLog {
     this.#awaited = new MarksAwaited(context.clock)
     this.#arrivals = new Arrivals(context.clock, () => this.#highWaterMark)
     this.#damage = new DamageWatch(definition.name, context.tell)
+    this.#guess = new LeaderGuess(context)
+    this.#retention = new RetentionWatch(context, this)
     const { clock, random, settings } = context
     this.pipeline = new AppendPipeline(
       {
         name: definition.name,
         session: random.uint32() * 2 ** 16 + (random.uint32() % 2 ** 16),
         clock,
-        leader: () => (this.#life ? this.leader : this.#guessed),
+        leader: () => (this.#life ? this.leader : this.#guess.leader),
         committed: () => this.#highWaterMark,
         onCommitted: (point) => this.#committed(point),
         whenHere: (mark, tell) => {
@@ -114,7 +117,7 @@ export class HostedLog {
       hosted.#fail(error)
     })
     if (isNew) hosted.#standFirst(FIRST_TRIES)
-    hosted.#watchRetention()
+    hosted.#retention.start()
     return hosted
   }
 
@@ -264,7 +267,7 @@ export class HostedLog {
   giveUp(): void {
     this.#isClosed = true
     this.#cancelReopen?.()
-    this.#cancelRetention?.()
+    this.#retention.close()
     this.pipeline.close()
     this.#arrivals.release()
     this.#awaited.fail(this.#closed())
@@ -454,7 +457,7 @@ export class HostedLog {
 
   async #end(): Promise<void> {
     const life = this.#life
-    if (life && this.leader !== this.#context.id) this.#guess = this.leader
+    if (life) this.#guess.led(this.leader)
     this.#life = undefined
     this.#arrivals.release()
     if (!life) return
@@ -477,43 +480,19 @@ export class HostedLog {
       .then(decodeAppendOutcome)
       .then(
         (outcome) => {
-          if (outcome.kind === 'refused') this.#guessAgain(to, outcome.leader)
+          if (outcome.kind === 'refused') this.#hasRefused(to, outcome.leader)
           return outcome
         },
         (error) => {
-          this.#guessAgain(to, NOBODY)
+          this.#hasRefused(to, NOBODY)
           throw error
         },
       )
   }
 
-  get #guessed(): ReplicaId {
-    return this.#guess !== NOBODY ? this.#guess : (this.#context.connected()[0] ?? NOBODY)
-  }
-
-  #guessAgain(refusedBy: ReplicaId, said: ReplicaId): void {
-    if (this.#life) return
-    const others = this.#context.connected()
-    const next = others.find((id) => id > refusedBy) ?? others[0] ?? NOBODY
-    this.#guess = said !== NOBODY && said !== this.#context.id ? said : next
-  }
-
-  #watchRetention(): void {
-    const { retention } = this.definition
-    if (!retention || this.#isClosed) return
-    this.#cancelRetention = this.#context.clock.after(this.#context.settings.retentionMs, () => {
-      void this.#retain().finally(() => this.#watchRetention())
-    })
-  }
-
-  /** A leader trims for all what the retention gives up. */
-  async #retain(): Promise<void> {
-    const life = this.#life
-    const { retention } = this.definition
-    if (!retention || life?.host.status.role !== 'leader') return
-    // What cannot be looked at now is looked at the next time.
-    const mark = await life.log.replica.retentionMark(retention).catch(() => 0)
-    if (mark > life.log.lowWaterMark) life.host.step({ kind: 'trim', mark })
+  /** While the replica here runs, it knows better. */
+  #hasRefused(by: ReplicaId, said: ReplicaId): void {
+    if (!this.#life) this.#guess.refused(by, said)
   }
 
   #checkOpen(): void {
