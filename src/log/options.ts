@@ -134,7 +134,7 @@ function invalid(message: string): TidemarkError {
 }
 
 /** Throws INVALID_ARGUMENT for a name that is not an option: a misspelt option must not pass silently. */
-function checkNames(options: object, names: readonly string[], what: string): void {
+export function checkNames(options: object, names: readonly string[], what: string): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     const found = Array.isArray(options) ? 'an array' : String(options)
     throw invalid(`${what} must be an object, not ${found}`)
@@ -180,7 +180,7 @@ function examined(value: unknown): 'all' | readonly string[] {
 }
 
 /** Checks that an option is an object with these methods, by its parts and not by its class. */
-function checkMethods(value: unknown, name: string, methods: readonly string[]): void {
+export function checkMethods(value: unknown, name: string, methods: readonly string[]): void {
   if (value === undefined) return
   for (const method of methods) {
     const isThere = typeof (value as Record<string, unknown> | null)?.[method] === 'function'

@@ -26,7 +26,6 @@ export type {
 } from './member-events.ts'
 export type { MemberOptions, ReplicatedLogOptions } from './member-options.ts'
 export { type HostParts, type HostSettings, Refused, ReplicaHost } from './replica-host.ts'
-export { ReplicatedCursor, type ReplicatedCursorOptions } from './replicated-cursor.ts'
 export { type ReplicatedAppendOptions, ReplicatedLog } from './replicated-log.ts'
 export type { ScrubOptions, ScrubProgress, ScrubReport } from './scrubber.ts'
 export type { SurvivingLog } from './survivor.ts'

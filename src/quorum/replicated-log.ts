@@ -1,27 +1,29 @@
 import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
-import type {
-  AppendedRange,
-  AppendOptions,
-  BackupOptions,
-  BackupReport,
-  Codec,
-  CommitLog,
-  Entry,
-  EntryReader,
-  InputOf,
-  ReadOptions,
-  Snapshots,
+import {
+  type AppendedRange,
+  type AppendOptions,
+  type BackupOptions,
+  type BackupReport,
+  type Codec,
+  type CommitLog,
+  cursorStart,
+  DecodedReader,
+  type Entry,
+  type EntryReader,
+  type InputOf,
+  type ReadOptions,
+  SharedCursor,
+  type SharedCursorOptions,
+  type Snapshots,
 } from '../log/index.ts'
 import { GROUP_OFFSETS_MAX } from './append-pipeline.ts'
 import { type Acks, NOBODY, type ReplicaId } from './core/index.ts'
-import { DecodedReader } from './decoded-reader.ts'
 import type { HostedLog } from './hosted-log.ts'
 import { type LogStatus, statusOf } from './log-status.ts'
 import type { MemberContext } from './member-context.ts'
 import { checkCursorOptions } from './member-options.ts'
 import { backUpReplica } from './replica-backup.ts'
 import { ReplicaReads } from './replica-reads.ts'
-import { ReplicatedCursor, type ReplicatedCursorOptions, startOf } from './replicated-cursor.ts'
 import { SharedSnapshots } from './shared-snapshots.ts'
 import { SurvivingReader } from './surviving-reader.ts'
 import { trimFor } from './trim-request.ts'
@@ -190,7 +192,7 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
    * Opens the cursor `name`, the same on every member, and makes it if there is none. Rejects with INVALID_ARGUMENT,
    * TRIMMED if it cannot begin at `from`, UNAVAILABLE, UNCERTAIN or CLOSED.
    */
-  async cursor(name: string, options: ReplicatedCursorOptions = {}): Promise<ReplicatedCursor<T>> {
+  async cursor(name: string, options: SharedCursorOptions = {}): Promise<SharedCursor<T>> {
     this.#checkOpen()
     checkCursorOptions(name, options)
     const { catalog } = this.#context
@@ -200,11 +202,17 @@ export class ReplicatedLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I
     await this.barrier()
     const position =
       catalog().position(place) ??
-      (await catalog().move(place, 'make', startOf(this, options.from ?? 'start')))
+      (await catalog().move(place, 'make', cursorStart(this, options.from ?? 'start')))
     if (position === undefined) {
       throw new TidemarkError('NOT_FOUND', `there is no log ${this.name} any more`)
     }
-    return new ReplicatedCursor<T>(this, catalog, place, position, options)
+    const store = {
+      move: (kind: 'commit' | 'reset', to: number) => catalog().move(place, kind, to),
+      delete: async () => {
+        await catalog().move(place, 'delete', 0)
+      },
+    }
+    return new SharedCursor<T>(name, this, store, position, options)
   }
 
   /** Waits for what was appended, and ends readings. The replica goes on: it is the member's. */

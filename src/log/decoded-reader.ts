@@ -1,4 +1,5 @@
-import type { Codec, Entry, EntryReader } from '../log/index.ts'
+import type { Codec } from './codec.ts'
+import type { Entry, EntryReader } from './commit-log.ts'
 
 type Result<T> = IteratorResult<Entry<T>, undefined>
 

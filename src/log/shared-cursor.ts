@@ -1,10 +1,8 @@
 import { TidemarkError } from '../base/index.ts'
-import type { CursorStart, Entry, EntryReader } from '../log/index.ts'
-import type { Catalog } from './catalog.ts'
-import type { CursorPlace } from './catalog-commands.ts'
-import type { ReplicatedLog } from './replicated-log.ts'
+import type { CommitLog, Entry, EntryReader } from './commit-log.ts'
+import type { CursorStart } from './cursor.ts'
 
-export interface ReplicatedCursorOptions {
+export interface SharedCursorOptions {
   /** Where a cursor that there is not yet begins: `start` (the default), `end`, or an offset. */
   readonly from?: CursorStart | undefined
   /** Wait for more at the end; true by default. */
@@ -13,27 +11,36 @@ export interface ReplicatedCursorOptions {
 }
 
 /** What a cursor needs of its log. */
-type CursorLog<T> = Pick<
-  ReplicatedLog<T, never>,
-  'lowWaterMark' | 'highWaterMark' | 'name' | 'read'
->
+export interface SharedCursorLog<T>
+  extends Pick<CommitLog<T, never>, 'lowWaterMark' | 'highWaterMark' | 'read'> {
+  readonly name: string
+}
+
+/** Where all who read by a cursor find its position. */
+export interface CursorStore {
+  /**
+   * Saves where the cursor is. Resolves with what is known then, which is further if somebody else was; undefined if the
+   * cursor was deleted.
+   */
+  move(kind: 'commit' | 'reset', position: number): Promise<number | undefined>
+  delete(): Promise<void>
+}
 
 /**
- * A named position in a replicated log that every member knows: whichever goes on, goes on behind the last commit.
- * Nothing keeps two members from reading by one cursor at a time; the position is that of whoever is further.
+ * A named position in a log, kept where every process finds it: whichever goes on, goes on behind the last commit.
+ * Nothing keeps two processes from reading by one cursor at a time.
  *
- * Invariant: the position never goes back, except by `reset`.
+ * Invariant: here, the position never goes back, except by `reset`.
  */
-export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
+export class SharedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   readonly name: string
   /** How many offsets the log had given up before this cursor came to them, when it was opened. */
   readonly missed: number
-  readonly #log: CursorLog<T>
-  readonly #catalog: () => Catalog
-  readonly #place: CursorPlace
-  readonly #options: ReplicatedCursorOptions
+  readonly #log: SharedCursorLog<T>
+  readonly #store: CursorStore
+  readonly #options: SharedCursorOptions
   #position: number
-  /** What the cluster is known to know. */
+  /** What is known to be saved. */
   #saved: number
   /** Where delivered entries end that span several offsets, as long as they are not done. */
   readonly #ends = new Map<number, number>()
@@ -43,18 +50,17 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   #next: Promise<void> | undefined
   #isClosed = false
 
-  /** @internal See `ReplicatedLog.cursor`. */
+  /** @internal A log makes it, which has checked the options. */
   constructor(
-    log: CursorLog<T>,
-    catalog: () => Catalog,
-    place: CursorPlace,
+    name: string,
+    log: SharedCursorLog<T>,
+    store: CursorStore,
     position: number,
-    options: ReplicatedCursorOptions,
+    options: SharedCursorOptions,
   ) {
-    this.name = place.cursor
+    this.name = name
     this.#log = log
-    this.#catalog = catalog
-    this.#place = place
+    this.#store = store
     this.#options = options
     this.#position = Math.max(position, log.lowWaterMark)
     this.#saved = position
@@ -66,7 +72,7 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
     return this.#position
   }
 
-  /** How many offsets lie between the position and the high-water mark on this member. */
+  /** How many offsets lie between the position and the high-water mark, as far as that is known here. */
   get lag(): number {
     return Math.max(0, this.#log.highWaterMark - this.#position)
   }
@@ -77,8 +83,8 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   }
 
   /**
-   * Says that the entry at `offset` is done, and with it all before. Resolves when the cluster knows; commits of the same
-   * time become one. Rejects with INVALID_ARGUMENT, NOT_FOUND if the cursor was deleted, UNAVAILABLE, UNCERTAIN or CLOSED.
+   * Says that the entry at `offset` is done, and with it all before. Resolves when it is saved; commits of the same time
+   * become one. Rejects with INVALID_ARGUMENT, NOT_FOUND if the cursor was deleted, UNAVAILABLE, UNCERTAIN or CLOSED.
    */
   async commit(offset: number): Promise<void> {
     this.#checkOpen()
@@ -98,19 +104,19 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   /** Puts the cursor elsewhere, also back. Readings end. */
   async reset(to: CursorStart): Promise<void> {
     this.#checkOpen()
-    const position = startOf(this.#log, to)
+    const position = cursorStart(this.#log, to)
     await this.#endReadings()
     await this.#moving?.catch(() => {})
     this.#position = position
     this.#ends.clear()
-    this.#saved = this.#known(await this.#catalog().move(this.#place, 'reset', position))
+    this.#saved = this.#known(await this.#store.move('reset', position))
   }
 
-  /** Removes the cursor from the cluster, and closes it. */
+  /** Removes the cursor, and closes it. */
   async delete(): Promise<void> {
     this.#checkOpen()
     await this.close()
-    await this.#catalog().move(this.#place, 'delete', 0)
+    await this.#store.delete()
   }
 
   async close(): Promise<void> {
@@ -140,9 +146,9 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   }
 
   async #move(): Promise<void> {
-    const position = await this.#catalog().move(this.#place, 'commit', this.#position)
+    const position = await this.#store.move('commit', this.#position)
     this.#saved = this.#known(position)
-    // Another member may be further.
+    // Somebody else may be further.
     this.#position = Math.max(this.#position, this.#saved)
   }
 
@@ -183,8 +189,8 @@ export class ReplicatedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
 }
 
 /** The offset that a start means now. Throws INVALID_ARGUMENT or TRIMMED. */
-export function startOf(
-  log: Pick<ReplicatedLog, 'lowWaterMark' | 'highWaterMark' | 'name'>,
+export function cursorStart(
+  log: Pick<SharedCursorLog<unknown>, 'lowWaterMark' | 'highWaterMark' | 'name'>,
   start: CursorStart,
 ): number {
   const { lowWaterMark, highWaterMark, name } = log
