@@ -15,6 +15,7 @@ const ENTRY_POINTS = [
   { name: 'tidemark', file: 'index.d.ts' },
   { name: 'tidemark/machine', file: 'machine/index.d.ts' },
   { name: 'tidemark/quorum', file: 'quorum/index.d.ts' },
+  { name: 'tidemark/kafka', file: 'kafka/index.d.ts' },
   { name: 'tidemark/testing', file: 'testing/index.d.ts' },
 ]
 const KINDS = ['Classes', 'Functions', 'Values', 'Types', 'Not exported by name']

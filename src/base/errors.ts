@@ -6,6 +6,7 @@
 export const ERROR_CODES = [
   'CLOSED',
   'CORRUPT',
+  'DENIED',
   'DIVERGED',
   'INVALID_ARGUMENT',
   'IO',

@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { Log, type LogOptions, TidemarkError } from 'tidemark'
+import { KafkaLog } from 'tidemark/kafka'
 import { StateMachine } from 'tidemark/machine'
 import { Member } from 'tidemark/quorum'
 import { errnoError, ForgetfulFiles } from 'tidemark/testing'
 import { ERROR_CODES, type ErrorCode, errnoOf } from '#dist/base/index.js'
+import { denyingBroker } from './denying-broker.ts'
 import { pageAt, tableBehind } from './pages.ts'
 
 const LABELS = ['When', 'Kept', 'Do', 'Details']
@@ -84,6 +86,15 @@ const PROVOKE: Readonly<Record<ErrorCode, () => Promise<unknown>>> = {
     })
     const log = await open('/corrupt')
     for await (const { offset } of log.read()) assert.ok(offset < 2)
+  },
+  async DENIED() {
+    const broker = await denyingBroker()
+    const sasl = { mechanism: 'PLAIN', username: 'writer', password: 'wrong' } as const
+    try {
+      await KafkaLog.open({ brokers: broker.address, topic: 'orders', sasl })
+    } finally {
+      broker.close()
+    }
   },
   async DIVERGED() {
     const log = await open('/diverged')

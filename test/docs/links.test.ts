@@ -75,8 +75,10 @@ describe('ARCHITECTURE.md', () => {
       .map((name) => posix.basename(name.replaceAll('\\', '/')))
       .filter((name) => name.endsWith('.ts') && name !== 'index.ts')
 
-  it('names every file of base, io, protocol, simulation, log and quorum', () => {
-    const files = ['base', 'io', 'protocol', 'simulation', 'log', 'quorum'].flatMap(filesOf)
+  it('names every file of base, io, protocol, simulation, log, quorum and kafka', () => {
+    const files = ['base', 'io', 'protocol', 'simulation', 'log', 'quorum', 'kafka'].flatMap(
+      filesOf,
+    )
     assert.ok(files.length >= 50)
     assert.deepEqual(
       files.filter((name) => !named.has(name)),

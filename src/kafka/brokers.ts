@@ -1,0 +1,106 @@
+import { TidemarkError } from '../base/index.ts'
+import { type Address, type Clock, formatAddress } from '../io/index.ts'
+import type { Client, Connection } from './client.ts'
+import type { KafkaSettings } from './kafka-options.ts'
+import { Unreachable } from './refusals.ts'
+
+/**
+ * Who shares a connection. A broker answers what comes by one connection in order, so a request that waits for
+ * something holds up all behind it.
+ */
+export type Lane = 'ask' | 'produce' | 'read' | 'tail'
+
+export type Call<R> = (connection: Connection) => Promise<R>
+
+interface Line {
+  readonly connection: Connection
+  readonly ready: Promise<void>
+}
+
+/** Connections to the brokers of a cluster, made when they are first needed and again after they broke. */
+export class Brokers {
+  readonly client: Client
+  readonly clock: Clock
+  readonly #settings: KafkaSettings
+  readonly #lines = new Map<string, Line>()
+  #isClosed = false
+
+  constructor(client: Client, settings: KafkaSettings) {
+    this.client = client
+    this.clock = settings.clock
+    this.#settings = settings
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Asks the broker at `address`. Throws {@link Unreachable} if it was not asked, or what the call throws. */
+  async at<R>(address: Address, lane: Lane, call: Call<R>): Promise<R> {
+    const key = `${lane} ${formatAddress(address)}`
+    const line = this.#lines.get(key) ?? this.#open(key, address)
+    try {
+      await line.ready
+    } catch (error) {
+      throw new Unreachable(`${formatAddress(address)} does not answer`, error)
+    }
+    try {
+      return await call(line.connection)
+    } catch (error) {
+      // A connection that an answer is missing on would take the next one's for it.
+      if ((error as { code?: unknown }).code === 'PLT_KFK_NETWORK') this.#drop(key, line)
+      throw error
+    }
+  }
+
+  /** Asks one after the other of those that were named when the log was opened, until one answers. */
+  async any<R>(call: Call<R>): Promise<R> {
+    const failures: unknown[] = []
+    for (const address of this.#settings.brokers) {
+      try {
+        return await this.at(address, 'ask', call)
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error
+        failures.push(error)
+      }
+    }
+    const all = this.#settings.brokers.map(formatAddress).join(', ')
+    if (failures.length === 1) throw failures[0]
+    throw new Unreachable(`none of ${all} answers`, failures.at(-1))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const lines = [...this.#lines.values()]
+    this.#lines.clear()
+    await Promise.all(lines.map(({ connection }) => closed(connection)))
+  }
+
+  #open(key: string, { host, port }: Address): Line {
+    if (this.#isClosed) throw new TidemarkError('CLOSED', 'the log is closed')
+    const { clientId, tls, sasl, connectMs, requestMs } = this.#settings
+    const connection = new this.client.Connection(clientId, {
+      connectTimeout: connectMs,
+      requestTimeout: requestMs,
+      ...(tls && { tls, tlsServerName: host }),
+      ...(sasl && { sasl }),
+    })
+    const ready = Promise.resolve(connection.connect(host, port))
+    const line = { connection, ready }
+    this.#lines.set(key, line)
+    // The events say what the promises say.
+    connection.on('error', () => this.#drop(key, line))
+    connection.on('close', () => this.#drop(key, line))
+    ready.catch(() => this.#drop(key, line))
+    return line
+  }
+
+  #drop(key: string, line: Line): void {
+    if (this.#lines.get(key) === line) this.#lines.delete(key)
+    void closed(line.connection)
+  }
+}
+
+async function closed(connection: Connection): Promise<void> {
+  await connection.close().catch(() => {})
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { TidemarkError } from '../base/index.ts'
+import { FolderSnapshots, type Snapshots } from '../log/index.ts'
+import type { KafkaSettings } from './kafka-options.ts'
+import type { PartitionFacts } from './topic-facts.ts'
+
+/**
+ * The snapshots of a partition in a folder of this machine. Its name has the topic's id: of a topic that was deleted and made
+ * again, offsets mean something else.
+ */
+export function snapshotsIn(
+  dir: string,
+  settings: KafkaSettings,
+  { clusterId, topicId }: PartitionFacts,
+  rules: { checkOpen(): void; highWaterMark(): number },
+): Snapshots {
+  const cluster = clusterId.replaceAll(/[^\w-]/g, '_')
+  const name = `${settings.topic}-${settings.partition}.${cluster}.${topicId}`
+  return new FolderSnapshots(settings, join(dir, name), {
+    checkReadable: () => rules.checkOpen(),
+    checkWritable: () => rules.checkOpen(),
+    offsetMax: () => rules.highWaterMark(),
+    // What lies below the high-water mark is safe with the brokers.
+    makeDurable: async () => {},
+  })
+}
+
+/** Where no folder is given there are none, and none can be made. */
+export function noSnapshots(checkOpen: () => void): Snapshots {
+  const missing = 'there is no folder for snapshots: open the log with { dir }'
+  return {
+    list: async () => {
+      checkOpen()
+      return []
+    },
+    write: async () => {
+      checkOpen()
+      throw new TidemarkError('INVALID_ARGUMENT', missing)
+    },
+    // biome-ignore lint/correctness/useYield: there is nothing to give
+    async *read() {
+      checkOpen()
+      throw new TidemarkError('NOT_FOUND', missing)
+    },
+    remove: async () => checkOpen(),
+  }
+}
