@@ -72,9 +72,10 @@ export class ApacheKafka {
         await Promise.all(cluster.#nodes.map((broker) => broker.ready(until)))
         return cluster
       } catch (error) {
+        const isTaken = cluster.#nodes.some(({ log }) => TAKEN.test(log))
         await cluster.stop()
         // Another test has been given one of the ports at the same moment.
-        if (left === 0 || !TAKEN.test(String(error))) throw error
+        if (left === 0 || !isTaken) throw error
       }
     }
   }
@@ -146,7 +147,10 @@ export class ApacheKafka {
     return this.#nodes[index]!.log
   }
 
-  /** The index of the broker that leads a partition, as another one that runs knows it; `undefined` if none does. */
+  /**
+   * The index of the broker that leads a partition, `undefined` if none does: as a broker that runs knows it, so a leader
+   * that was just killed may still be named.
+   */
   async leaderOf(topic: string, partition: number): Promise<number | undefined> {
     const leaders = await leadersOf(this.#anyBroker(), topic)
     const id = leaders[partition] ?? -1

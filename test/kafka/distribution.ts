@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { propertiesOf } from './settings.ts'
 import { SASL_USER } from './users.ts'
 
@@ -167,7 +168,7 @@ function run(command: string, args: string[], timeout: number, what: string): vo
   if (ran.status === 0) return
   const { code } = (ran.error ?? {}) as NodeJS.ErrnoException
   if (code === 'ENOENT') throw new UnavailableError(`no ${command}`)
-  const lines = `${ran.stdout}\n${ran.stderr}`.trim().split('\n')
+  const lines = stripVTControlCharacters(`${ran.stdout}\n${ran.stderr}`).trim().split('\n')
   const said = lines.find((line) => /ERROR|Exception/.test(line)) ?? lines.at(-1)
   const why = code === 'ETIMEDOUT' ? `${timeout / 1000} s are over` : said
   throw new UnavailableError(`${command} cannot ${what}: ${why}`)
