@@ -40,6 +40,7 @@ import {
   type TopicConfigs,
 } from './topic-configs.ts'
 import type { PartitionFacts } from './topic-facts.ts'
+import { TopicTarget } from './topic-target.ts'
 
 /** What a log on Kafka is like. */
 export interface KafkaStatus {
@@ -294,6 +295,11 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     this.#checkOpen()
     checkCursorOptions(name, options)
     return openCursor<T>(this, this.#partition, name, options)
+  }
+
+  /** @internal The partition as what a mirror copies to; closing that closes the log. */
+  asTarget(): TopicTarget {
+    return new TopicTarget(this, this.#view, this.#limits)
   }
 
   /** Waits for what was appended, ends readings, and lets go of the brokers. */

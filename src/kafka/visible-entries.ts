@@ -1,6 +1,7 @@
 import { TidemarkError } from '../base/index.ts'
 import type { Entry } from '../log/index.ts'
 import {
+  type BatchRecord,
   controlTypeOf,
   decodeRecordBatches,
   decodeRecords,
@@ -23,41 +24,57 @@ export interface Wanted {
   readonly to: number
 }
 
+/** The entries in `[from, to)` that an answer has. Throws what {@link visibleRecords} throws. */
+export function visibleEntries(client: Client, fetched: Fetched, wanted: Wanted): Visible {
+  const entries: Entry[] = []
+  const next = visibleRecords(client, fetched, wanted, (record, { leaderEpoch }) => {
+    entries.push(entryOf(record, leaderEpoch))
+  })
+  return { entries, next }
+}
+
 /**
- * The entries in `[from, to)` that an answer has. Left out are markers of transactions, what belongs to aborted ones (where
- * the broker has named these), and what comes of a batch that begins before `from`.
+ * Shows the records in `[from, to)` that an answer has, and returns where the next answer has to begin. Left out are markers
+ * of transactions, what belongs to aborted ones (where the broker has named these), and what a batch has before `from`.
  *
  * Throws CORRUPT, UNSUPPORTED_VERSION.
  */
-export function visibleEntries(client: Client, fetched: Fetched, { from, to }: Wanted): Visible {
-  const entries: Entry[] = []
+export function visibleRecords(
+  client: Client,
+  fetched: Fetched,
+  { from, to }: Wanted,
+  show: (record: BatchRecord, batch: RecordBatch) => void,
+): number {
   const aborted = new AbortedProducers(fetched.aborted)
-  const batches = decodeRecordBatches(fetched.bytes)
-  if (batches.length === 0 && fetched.bytes.length > 0) {
-    // The first batch comes whole, however long it is (KIP-74).
-    throw new TidemarkError('CORRUPT', `what a broker has given from ${from} on is no whole batch`)
-  }
   let next = from
-  let end = -1
-  for (const batch of batches) {
-    // Offsets are not under the checksum.
-    if (batch.baseOffset < end)
-      throw new TidemarkError(
-        'CORRUPT',
-        `a batch at ${batch.baseOffset} follows one that ends at ${end}`,
-      )
-    end = batch.lastOffset + 1
+  for (const batch of wholeBatches(fetched, from)) {
     if (batch.lastOffset < from) continue
-    if (batch.baseOffset >= to) return { entries, next: to }
+    if (batch.baseOffset >= to) return to
     next = batch.lastOffset + 1
     if (aborted.hides(batch)) continue
     for (const record of decodeRecords(batch, (bits, bytes) => decompress(client, bits, bytes))) {
-      if (record.offset >= from && record.offset < to) {
-        entries.push(entryOf(record, batch.leaderEpoch))
-      }
+      if (record.offset >= from && record.offset < to) show(record, batch)
     }
   }
-  return { entries, next: Math.min(next, to) }
+  return Math.min(next, to)
+}
+
+function wholeBatches({ bytes }: Fetched, from: number): RecordBatch[] {
+  const batches = decodeRecordBatches(bytes)
+  if (batches.length === 0 && bytes.length > 0) {
+    // The first batch comes whole, however long it is (KIP-74).
+    const problem = `what a broker has given from ${from} on is no whole batch`
+    throw new TidemarkError('CORRUPT', problem)
+  }
+  let end = -1
+  for (const { baseOffset, lastOffset } of batches) {
+    // Offsets are not under the checksum.
+    if (baseOffset < end) {
+      throw new TidemarkError('CORRUPT', `a batch at ${baseOffset} follows one that ends at ${end}`)
+    }
+    end = lastOffset + 1
+  }
+  return batches
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   LOCK_NAME,
   MARKS_NAME,
   META_NAME,
+  MIRROR_FOLDER,
   parseSegmentName,
   REPAIR_NAME,
   SNAPSHOT_FOLDER,
@@ -99,8 +100,7 @@ function isOwn(name: string): boolean {
 
 function isOwnBeside(folder: string, name: string): boolean {
   const plain = name.endsWith(TEMPORARY_SUFFIX) ? name.slice(0, -TEMPORARY_SUFFIX.length) : name
-  if (folder === SNAPSHOT_FOLDER) return SNAPSHOT_NAME.test(plain)
-  return CURSOR_FILE_NAME.test(plain)
+  return (folder === CURSOR_FOLDER ? CURSOR_FILE_NAME : SNAPSHOT_NAME).test(plain)
 }
 
 /**
@@ -112,7 +112,7 @@ async function removeAll(files: Files, path: string): Promise<number> {
   if (!files.existsSync(deletion)) files.openSync(deletion, 'create').closeSync()
   await files.syncDirectory(path)
   let removed = 0
-  for (const folder of [SNAPSHOT_FOLDER, CURSOR_FOLDER]) {
+  for (const folder of [SNAPSHOT_FOLDER, CURSOR_FOLDER, MIRROR_FOLDER]) {
     const beside = join(path, folder)
     if (!files.existsSync(beside)) continue
     removed += removeThose(files, beside, (name) => isOwnBeside(folder, name))

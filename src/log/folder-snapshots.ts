@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import type { File, Files, Random } from '../io/index.ts'
 import type { Snapshots } from './commit-log.ts'
@@ -24,15 +24,19 @@ import { unsupportedVersion } from './version.ts'
 const SNAPSHOT_NAME = /^(\d{20})\.snapshot$/
 
 /** The snapshots of a log by offset, each with its file's name in the log's folder. */
-export function listSnapshots(files: Files, logFolder: string): { offset: number; name: string }[] {
-  const folder = join(logFolder, SNAPSHOT_FOLDER)
+export function listSnapshots(
+  files: Files,
+  logFolder: string,
+  own: string = SNAPSHOT_FOLDER,
+): { offset: number; name: string }[] {
+  const folder = join(logFolder, own)
   if (!files.existsSync(folder)) return []
   return files
     .listSync(folder)
     .map((name) => ({ offset: Number(SNAPSHOT_NAME.exec(name)?.[1] ?? Number.NaN), name }))
     .filter(({ offset }) => offset <= OFFSET_MAX)
     .sort((a, b) => a.offset - b.offset)
-    .map(({ offset, name }) => ({ offset, name: join(SNAPSHOT_FOLDER, name) }))
+    .map(({ offset, name }) => ({ offset, name: join(own, name) }))
 }
 
 /** What the log that the snapshots belong to allows. */
@@ -56,17 +60,25 @@ export class FolderSnapshots implements Snapshots {
   /** Snapshots begun since the log was opened. */
   #written = 0
 
-  constructor(ports: { files: Files; random: Random }, logFolder: string, rules: SnapshotRules) {
+  /** `own` is the name of the folder for them in the log's. */
+  constructor(
+    ports: { files: Files; random: Random },
+    logFolder: string,
+    rules: SnapshotRules,
+    own: string = SNAPSHOT_FOLDER,
+  ) {
     this.#files = ports.files
     this.#random = ports.random
-    this.#folder = join(logFolder, SNAPSHOT_FOLDER)
+    this.#folder = join(logFolder, own)
     this.#rules = rules
   }
 
   async list(): Promise<number[]> {
     this.#rules.checkReadable()
     return withIoErrors(`list the snapshots in ${this.#folder}`, async () =>
-      listSnapshots(this.#files, dirname(this.#folder)).map(({ offset }) => offset),
+      listSnapshots(this.#files, dirname(this.#folder), basename(this.#folder)).map(
+        ({ offset }) => offset,
+      ),
     )
   }
 

@@ -33,6 +33,7 @@ export type { HistogramCounts } from './histogram.ts'
 export type { LogInfo } from './inspect.ts'
 export { Log } from './log.ts'
 export type { LogMetrics } from './meter.ts'
+export { MIRROR_FOLDER } from './names.ts'
 export {
   backupLog,
   deleteLog,

@@ -11,6 +11,8 @@ export const DELETION_NAME = 'deletion'
 /** What a repair has replaced is kept under a name that ends so. */
 export const BROKEN_SUFFIX = '.broken'
 export const CURSOR_FOLDER = 'cursors'
+/** How far a mirror into this log has come. */
+export const MIRROR_FOLDER = 'mirror'
 export const CURSOR_SUFFIX = '.cursor'
 /** New files are built under a name that ends so; what still has it after a crash is rubbish. */
 export const TEMPORARY_SUFFIX = '.tmp'

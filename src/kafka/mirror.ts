@@ -1,0 +1,207 @@
+import { TidemarkError } from '../base/index.ts'
+import { nodeClock, nodeFiles } from '../io/index.ts'
+import { checkNames, checkOffset, type Entry, Log } from '../log/index.ts'
+import { FolderTarget } from './folder-target.ts'
+import { KafkaLog } from './kafka-log.ts'
+import type { KafkaLogOptions } from './kafka-options.ts'
+import type { MirrorPlace, MirrorSource, MirrorTarget } from './mirror-target.ts'
+import { pause } from './patience.ts'
+
+/** A log to copy from or to: the path of a folder, or a partition of a topic. */
+export type MirrorEnd = string | Omit<KafkaLogOptions, 'codec'>
+
+export interface MirrorProgress {
+  /** Entries copied by this call. */
+  readonly entries: number
+  readonly bytes: number
+  /** The first offset in the source that is not copied. */
+  readonly next: number
+  /** How many offsets the source has beyond it. */
+  readonly lag: number
+}
+
+export interface MirrorOptions {
+  /** Go on with what comes, until `signal` says otherwise; otherwise it ends where the source ended when it began. */
+  readonly follow?: boolean | undefined
+  /** The offset to begin at if nothing was copied before, also behind something else; where the source begins by default. */
+  readonly from?: number | undefined
+  /** Ends the mirroring: what was copied is made safe, then the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: MirrorProgress) => void) | undefined
+}
+
+export interface MirrorReport extends MirrorProgress {
+  /** Where this call began, in the source. */
+  readonly from: number
+  /** True if something was copied before. */
+  readonly isResumed: boolean
+}
+
+/** When nothing comes for so long, what was copied is made safe and shown. */
+const IDLE_MS = 100
+/** So often in a row, nothing having been copied in between, a failure may happen that passes. */
+const FAILURES_MAX = 5
+const FAILED_MS = 500
+
+/**
+ * Copies entries of one log to another, in order: type, timestamp and data; offsets and terms are the target's own. How far it
+ * has come is kept at the target together with what was copied, so that it may be killed at any moment, and the next call
+ * goes on behind the last entry that is there: each is there once. One mirror into a target at a time; of two into a topic the
+ * later one takes over.
+ *
+ * Rejects with INVALID_ARGUMENT (also if the target is not empty and no mirror of this source), TOO_LARGE, TRIMMED (what comes
+ * next is not in the source any more), LOCKED, NOT_FOUND, CORRUPT, UNAVAILABLE, DENIED. All but a wrong call can be repeated.
+ */
+export async function mirrorLog(
+  from: MirrorEnd,
+  to: MirrorEnd,
+  options: MirrorOptions = {},
+): Promise<MirrorReport> {
+  checkMirrorOptions(options)
+  const source = await openSource(from)
+  try {
+    const target = await openTarget(to)
+    try {
+      return await new Mirroring(source, target, options).run()
+    } finally {
+      await target.close()
+    }
+  } finally {
+    await source.log.close()
+  }
+}
+
+function checkMirrorOptions(options: MirrorOptions): void {
+  checkNames(options, ['follow', 'from', 'signal', 'onProgress'], 'mirror options')
+  if (options.from !== undefined) checkOffset(options.from, 'from')
+}
+
+async function openSource(end: MirrorEnd): Promise<MirrorSource> {
+  if (typeof end === 'string') {
+    const log = await Log.open(end, { mode: 'read' })
+    return { name: nodeFiles.realPathSync(end), log }
+  }
+  const log = await KafkaLog.open(end)
+  const { cluster, topicId } = await log.status()
+  return { name: `${log.name} (topic ${topicId} of cluster ${cluster})`, log }
+}
+
+async function openTarget(end: MirrorEnd): Promise<MirrorTarget> {
+  if (typeof end === 'string') return FolderTarget.open(end)
+  const log = await KafkaLog.open(end)
+  return log.asTarget()
+}
+
+class Mirroring {
+  readonly #source: MirrorSource
+  readonly #target: MirrorTarget
+  readonly #options: MirrorOptions
+  #next = 0
+  #entries = 0
+  #bytes = 0
+  /** What of that is known to be safe. */
+  #safe = { entries: 0, bytes: 0 }
+
+  constructor(source: MirrorSource, target: MirrorTarget, options: MirrorOptions) {
+    this.#source = source
+    this.#target = target
+    this.#options = options
+  }
+
+  async run(): Promise<MirrorReport> {
+    const { log } = this.#source
+    const { follow, from } = this.#options
+    await log.barrier()
+    const to = follow ? undefined : log.highWaterMark
+    const place = await this.#target.begin(this.#source, from)
+    this.#next = place.next
+    let failures = 0
+    for (;;) {
+      const before = this.#next
+      try {
+        await this.#copy(to)
+        return { ...this.#progress(), from: place.next, isResumed: place.isResumed }
+      } catch (error) {
+        failures = this.#next > before ? 1 : failures + 1
+        if (!isPassing(error) || failures > FAILURES_MAX) throw error
+      }
+      await pause(nodeClock, FAILED_MS)
+      this.#goOn(await this.#target.begin(this.#source, undefined))
+    }
+  }
+
+  /** What was written and is not there is copied again. */
+  #goOn({ next }: MirrorPlace): void {
+    this.#next = next
+    this.#entries = this.#safe.entries
+    this.#bytes = this.#safe.bytes
+  }
+
+  async #copy(to: number | undefined): Promise<void> {
+    const { follow, signal } = this.#options
+    const reader = this.#source.log
+      .read({ from: this.#next, follow, ...(to !== undefined && { to }), signal })
+      .batches()
+    try {
+      let coming: ReturnType<typeof reader.next> | undefined
+      for (;;) {
+        coming ??= reader.next()
+        const result = this.#target.isDirty ? await soon(coming) : await coming
+        if (result === undefined) {
+          await this.#settle()
+          continue
+        }
+        coming = undefined
+        if (result.done) break
+        await this.#write(result.value)
+      }
+    } catch (error) {
+      if (signal?.aborted) await this.#settle()
+      throw error
+    } finally {
+      await reader.return?.()
+    }
+    await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
+    await this.#target.settle()
+    this.#safe = { entries: this.#entries, bytes: this.#bytes }
+  }
+
+  async #write(entries: readonly Entry[]): Promise<void> {
+    await this.#target.write(entries)
+    const { offset, count } = entries.at(-1)!
+    this.#next = offset + count
+    this.#entries += entries.length
+    for (const { data } of entries) this.#bytes += data.length
+    this.#options.onProgress?.(this.#progress())
+  }
+
+  #progress(): MirrorProgress {
+    return {
+      entries: this.#entries,
+      bytes: this.#bytes,
+      next: this.#next,
+      lag: Math.max(0, this.#source.log.highWaterMark - this.#next),
+    }
+  }
+}
+
+/** What comes, or undefined if nothing does for a while. */
+async function soon<R>(coming: Promise<R>): Promise<R | undefined> {
+  let cancel = () => {}
+  const idle = new Promise<undefined>((resolve) => {
+    cancel = nodeClock.after(IDLE_MS, () => resolve(undefined), true)
+  })
+  try {
+    return await Promise.race([coming, idle])
+  } finally {
+    cancel()
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof TidemarkError)) return false
+  return error.code === 'UNAVAILABLE' || error.code === 'UNCERTAIN'
+}
