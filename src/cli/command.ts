@@ -9,6 +9,8 @@ export interface OptionShape {
   readonly short?: string
   /** It can be given several times: what stands behind it is joined by commas. */
   readonly isMany?: boolean
+  /** It is of logs in folders, and means nothing for one on Kafka. */
+  readonly isOfFolder?: boolean
   readonly help: string
 }
 
@@ -21,6 +23,8 @@ export interface PositionalShape {
   readonly words?: readonly string[]
   /** It can be a path, besides the words. */
   readonly isPath?: boolean
+  /** It can be the address of a log on Kafka, besides a path. */
+  readonly isAddress?: boolean
   readonly help: string
 }
 

@@ -20,6 +20,7 @@ import { verify } from './commands/verify.ts'
 import { failureExitCode, failureLine } from './failure.ts'
 import { commandHelp, generalHelp } from './help.ts'
 import { Interrupt } from './interrupt.ts'
+import { checkPlaces } from './kafka-address.ts'
 import { suggestion } from './nearest.ts'
 import { Output } from './output.ts'
 
@@ -66,6 +67,7 @@ async function perform(words: readonly string[], context: Context): Promise<numb
     return EXIT_DONE
   }
   args.checkPositionals()
+  checkPlaces(command, args)
   return command.run(args, context)
 }
 

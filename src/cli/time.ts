@@ -10,7 +10,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 }
 
-const AGO = /^(\d{1,15})(ms|s|m|h|d|w)$/
+const DURATION = /^(\d{1,15})(ms|s|m|h|d|w)$/
 const ISO =
   /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)([Zz]|[+-]\d{2}:?\d{2})?)?$/
 
@@ -26,10 +26,16 @@ export function parseTime(word: string, option: string, now: number): number {
   )
 }
 
+/** Milliseconds of a duration such as 500ms, 10s or 2h; undefined if it is none. */
+export function durationMs(word: string): number | undefined {
+  const match = DURATION.exec(word)
+  return match ? Number(match[1]) * UNIT_MS[match[2]!]! : undefined
+}
+
 function ago(word: string, now: number): number | undefined {
-  const match = AGO.exec(word)
+  const ms = durationMs(word)
   // An age that reaches back behind 1970 means everything.
-  return match ? Math.max(0, now - Number(match[1]) * UNIT_MS[match[2]!]!) : undefined
+  return ms === undefined ? undefined : Math.max(0, now - ms)
 }
 
 function fromMs(word: string): number | undefined {

@@ -23,6 +23,7 @@ export interface StartOptions {
   /** A file descriptor for standard output instead of a pipe to here. */
   readonly stdout?: number
   readonly env?: NodeJS.ProcessEnv
+  readonly cwd?: string
   /** Another program than the command line. */
   readonly main?: string
   /** False if the test reads standard output itself. */
@@ -48,6 +49,7 @@ export class Tidemark {
     this.process = spawn(process.execPath, [options.main ?? MAIN, ...args], {
       stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
       env: options.env ?? process.env,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     })
     running.add(this.process)
     this.process.once('exit', () => running.delete(this.process))

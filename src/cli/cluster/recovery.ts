@@ -6,11 +6,14 @@ import {
 import type { Arguments } from '../arguments.ts'
 import { type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { count } from '../format.ts'
+import { checkFolder } from '../kafka-address.ts'
 
 /** Without --yes it only tells, and ends with 1. */
 export async function unsafeRecover(args: Arguments, { out, err }: Context): Promise<number> {
   const yes = args.flag('yes')
-  const report = await recover(args.words('words')[0] ?? '', { yes })
+  const [dir = ''] = args.words('words')
+  checkFolder(dir, 'cluster unsafe-recover')
+  const report = await recover(dir, { yes })
   if (args.flag('json')) out.line(JSON.stringify(report))
   else out.write(textOf(report))
   if (yes) return EXIT_DONE

@@ -2,11 +2,13 @@ import { exportLog as exportOf, importLog as importOf } from '../../quorum/index
 import type { Arguments } from '../arguments.ts'
 import { type Context, EXIT_DONE } from '../command.ts'
 import { count, counted } from '../format.ts'
+import { checkFolder } from '../kafka-address.ts'
 import { Progress } from '../progress.ts'
 import { Asking } from './asking.ts'
 
 export async function exportLog(args: Arguments, context: Context): Promise<number> {
   const [log = '', dir = ''] = args.words('words')
+  checkFolder(dir, 'cluster export')
   return transferred(args, context, 'exported', async (asking, options) => {
     const report = await exportOf(await asking.having(log), log, dir, options)
     const { entries, folder, next, isResumed } = report
@@ -17,6 +19,7 @@ export async function exportLog(args: Arguments, context: Context): Promise<numb
 
 export async function importLog(args: Arguments, context: Context): Promise<number> {
   const [dir = '', log = ''] = args.words('words')
+  checkFolder(dir, 'cluster import')
   const name = args.text('name')
   return transferred(args, context, 'imported', async (asking, options) => {
     const client = await asking.having(log)
