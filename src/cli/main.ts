@@ -14,6 +14,7 @@ import { demo } from './commands/demo.ts'
 import { dump } from './commands/dump.ts'
 import { info } from './commands/info.ts'
 import { kv } from './commands/kv.ts'
+import { mirror } from './commands/mirror.ts'
 import { repair } from './commands/repair.ts'
 import { trim } from './commands/trim.ts'
 import { verify } from './commands/verify.ts'
@@ -24,7 +25,7 @@ import { checkPlaces } from './kafka-address.ts'
 import { suggestion } from './nearest.ts'
 import { Output } from './output.ts'
 
-const OPERATIONS = [verify, repair, trim, cursors, dump, backup, deletion]
+const OPERATIONS = [verify, repair, trim, cursors, dump, backup, mirror, deletion]
 const ALL = [append, cat, info, ...OPERATIONS, kv, cluster, bench, demo]
 const COMMANDS: readonly Command[] = [...ALL, completionOf(ALL)]
 

@@ -13,6 +13,7 @@ const COMMANDS = [
   'trim',
   'dump',
   'backup',
+  'mirror',
   'delete',
   'kv',
   'cluster',
