@@ -129,14 +129,19 @@ function deleteOne(state: CatalogState, { id }: CommandOf<'delete'>): void {
   const at = state.logs.findIndex((log) => log.id === id)
   if (at < 0) return
   const [log] = state.logs.splice(at, 1)
-  for (const member of hostsOf(log!.placement)) mustDelete(state, member, id)
+  // Who was without it before has kept its last word on it, which nobody will ask for any more.
+  const before = log!.strangers.filter((id) => state.members.some((member) => member.id === id))
+  for (const member of new Set([...hostsOf(log!.placement), ...before])) {
+    mustDelete(state, member, id)
+  }
   for (const key of Object.keys(state.cursors)) {
     if (key.startsWith(`${id}/`)) delete state.cursors[key]
   }
 }
 
 function mustDelete({ toDelete }: CatalogState, member: ReplicaId, log: number): void {
-  toDelete[member] = [...(toDelete[member] ?? []), log]
+  const logs = toDelete[member] ?? []
+  if (!logs.includes(log)) toDelete[member] = [...logs, log]
 }
 
 function left(state: CatalogState, { id, members, version }: CommandOf<'left'>): void {

@@ -23,8 +23,8 @@ export class CatalogFollower {
   readonly #log: ReplicatedLog<Buffer, Uint8Array | string>
   readonly #stop = new AbortController()
   readonly #onState: (state: Readonly<CatalogState>) => void
-  /** What was deleted here, and is not known to be by the cluster. */
-  readonly #removed = new Set<number>()
+  /** What was deleted here, and is not known to be by the cluster; and whether a last word is kept on it. */
+  readonly #removed = new Map<number, boolean>()
   #catalog: Catalog
   #turn: Promise<void> = Promise.resolve()
   #following: Promise<void> = Promise.resolve()
@@ -142,14 +142,14 @@ export class CatalogFollower {
 
   /** Removes what a command says may go: not what is merely unknown. */
   async #remove(id: number): Promise<void> {
-    if (this.#removed.has(id)) return
+    const isThereStill = this.#catalog.withId(id) !== undefined
+    if (this.#removed.get(id) === isThereStill) return
     const hosted = this.#logs.get(id)
     const name = hosted?.name ?? String(id)
     try {
-      const isThereStill = this.#catalog.withId(id) !== undefined
       if (hosted) await hosted.delete(isThereStill)
       else await this.#removeLeftOver(id, isThereStill)
-      this.#removed.add(id)
+      this.#removed.set(id, isThereStill)
     } catch (error) {
       // It is tried again, at the latest after the next start.
       this.#context.tell('failed', { log: name, error, retryMs: undefined })

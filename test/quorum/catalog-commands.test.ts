@@ -100,6 +100,24 @@ describe('the catalog', () => {
     assert.throws(() => asked.do({ kind: 'add-member', id: 2, address: 'h:9' }), /was removed/)
   })
 
+  it('has all who have ever had a log delete it, and nobody who is no member', () => {
+    const asked = new Asked().begin(5)
+    const { id } = asked.log('a')
+    const away = (member: number) => {
+      asked.do({ kind: 'remove-member', id: member })
+      const { version } = asked.placement('a')
+      asked.do({ kind: 'left', id, members: [member], version })
+    }
+    away(1)
+    asked.do({ kind: 'removed', id: 1 })
+    away(2)
+    asked.do({ kind: 'gone', member: 2, logs: [id] })
+    away(3)
+    assert.deepEqual(asked.placement('a').replicas, [4, 5])
+    asked.do({ kind: 'delete', id })
+    assert.deepEqual(asked.state.toDelete, { 2: [id], 3: [id], 4: [id], 5: [id] })
+  })
+
   it('puts no replica where another is still to be deleted', () => {
     const asked = new Asked().begin(4)
     const { id } = asked.log('a')
