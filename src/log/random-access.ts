@@ -45,7 +45,13 @@ export class RandomAccess<T> {
     const point = index.floor(offset - segment.base)
     const span = this.#cache.get(segment, point)
     if (!span) return this.#getFromDisk(segment, offset)
-    const at = span.startOf(offset - segment.base)
+    const lsn = offset - segment.base
+    if (!span.holds(lsn)) {
+      // The segment was repaired since: its index was made anew, and has other points.
+      this.#cache.clear()
+      return this.#getFromDisk(segment, offset)
+    }
+    const at = span.startOf(lsn)
     header.readChecked(span.view, at)
     return Promise.resolve(this.#entry(segment, span.bytes, at))
   }

@@ -12,6 +12,7 @@ export class Span {
   readonly bytes: Buffer
   readonly view: DataView
   readonly #firstLsn: number
+  readonly #endLsn: number
   /** Where each entry begins. */
   readonly #starts: Uint32Array
   /** True if each entry spans one offset, so that an LSN is a place in the list. */
@@ -29,6 +30,7 @@ export class Span {
     this.bytes = bytes
     this.view = view
     this.#firstLsn = firstLsn
+    this.#endLsn = firstLsn + span
     this.#starts = Uint32Array.from(starts)
     this.#isDense = span === starts.length
   }
@@ -36,6 +38,10 @@ export class Span {
   /** What the span costs in memory. */
   get size(): number {
     return this.bytes.length + this.#starts.byteLength + OVERHEAD_BYTES
+  }
+
+  holds(lsn: number): boolean {
+    return lsn >= this.#firstLsn && lsn < this.#endLsn
   }
 
   /** Where the entry that holds `lsn` begins. */

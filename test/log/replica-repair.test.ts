@@ -109,6 +109,25 @@ describe('a replica’s damage', () => {
     await log.close()
   })
 
+  it('leaves nothing in memory by which an entry would be taken for another when it is mended', async () => {
+    const damaged = await killedReplica()
+    damageAt(damaged, [3])
+    const log = await openReplica(damaged.files, ONE_SEGMENT)
+    const all = async () => {
+      const texts: (string | undefined)[] = []
+      for (const offset of TEXTS.keys()) {
+        if (log.replica.damage.some((range) => range.offset === offset)) continue
+        texts.push((await log.get(offset))?.data.toString())
+      }
+      return texts
+    }
+    assert.deepEqual(await all(), TEXTS.toSpliced(3, 1))
+    await heal(log, damaged.peer)
+    assert.deepEqual(await all(), TEXTS)
+    assert.deepEqual(await all(), TEXTS)
+    await log.close()
+  })
+
   it('is never taken for another entry', async () => {
     for (const lsn of [0, 3, 5, 6, 7, 10]) {
       for (const indexIntervalBytes of [1, 4096]) {
