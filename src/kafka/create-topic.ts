@@ -4,6 +4,8 @@ import { persist } from './patience.ts'
 import { checkAnswer, Refusal } from './refusals.ts'
 import { answered } from './topic-facts.ts'
 
+/** A log keeps everything until it is trimmed; Kafka would delete what is older than a week, by the entries' own times. */
+const KEEP_ALL = { 'retention.ms': '-1', 'retention.bytes': '-1' }
 /** The brokers' own default. */
 const DEFAULT_REPLICAS = -1
 
@@ -16,7 +18,10 @@ export async function createTopic(partition: Partition, design: KafkaTopicDesign
     numPartitions: design.partitions ?? 1,
     replicationFactor: design.replicas ?? DEFAULT_REPLICAS,
     assignments: [],
-    configs: Object.entries(design.configs ?? {}).map(([name, value]) => ({ name, value })),
+    configs: Object.entries({ ...KEEP_ALL, ...design.configs }).map(([name, value]) => ({
+      name,
+      value,
+    })),
   }
   await persist(brokers.clock, `make the topic ${topic}`, partition.deadline(), async () => {
     // A broker hands it on to the controller.

@@ -59,6 +59,8 @@ export interface KafkaStatus {
   /** How many must have an entry before it is acknowledged; undefined where this program may not know. */
   readonly minInsyncReplicas: number | undefined
   readonly cleanupPolicy: string | undefined
+  /** What is older is deleted, by the entries' own times; infinite if nothing is, undefined where that may not be known. */
+  readonly retentionMs: number | undefined
   readonly lowWaterMark: number
   readonly highWaterMark: number
 }
@@ -176,6 +178,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
       inSync: facts.inSync,
       minInsyncReplicas: this.#configs.minInsyncReplicas,
       cleanupPolicy: this.#configs.cleanupPolicy,
+      retentionMs: this.#configs.retentionMs,
       lowWaterMark: this.lowWaterMark,
       highWaterMark: this.highWaterMark,
     }
@@ -299,7 +302,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
 
   /** @internal The partition as what a mirror copies to; closing that closes the log. */
   asTarget(): TopicTarget {
-    return new TopicTarget(this, this.#view, this.#limits)
+    return new TopicTarget(this, this.#view, this.#limits, this.#configs)
   }
 
   /** Waits for what was appended, ends readings, and lets go of the brokers. */

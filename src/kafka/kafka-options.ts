@@ -25,7 +25,10 @@ export interface KafkaTopicDesign {
   readonly partitions?: number | undefined
   /** How many brokers keep each entry; the brokers' own default if it is left out. */
   readonly replicas?: number | undefined
-  /** Kafka's settings of the topic, by their names, such as `{ 'min.insync.replicas': '2' }`. */
+  /**
+   * Kafka's settings of the topic, by their names, such as `{ 'min.insync.replicas': '2' }`. Unless they say otherwise,
+   * nothing is deleted for its age or size (`retention.ms` and `retention.bytes` are -1): `trim` does that.
+   */
   readonly configs?: Readonly<Record<string, string>> | undefined
 }
 

@@ -26,6 +26,8 @@ export interface TopicConfigs {
   readonly isLogAppendTime: boolean
   /** `delete`, `compact`, or both. */
   readonly cleanupPolicy: string | undefined
+  /** What is older is deleted, by the entries' own times; infinite if nothing is. Undefined where it may not be read. */
+  readonly retentionMs: number | undefined
 }
 
 export interface BatchLimits {
@@ -40,6 +42,7 @@ const NAMES = [
   'min.insync.replicas',
   'message.timestamp.type',
   'cleanup.policy',
+  'retention.ms',
 ]
 
 /** Reads the topic's settings; where that is not allowed, Kafka's defaults take their place. */
@@ -56,7 +59,13 @@ export async function readConfigs(partition: Partition): Promise<TopicConfigs> {
     minInsyncReplicas: minInsync === undefined ? undefined : Number(minInsync),
     isLogAppendTime: values.get('message.timestamp.type') === 'LogAppendTime',
     cleanupPolicy: values.get('cleanup.policy'),
+    retentionMs: retentionOf(values.get('retention.ms')),
   }
+}
+
+function retentionOf(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  return Number(value) < 0 ? Number.POSITIVE_INFINITY : Number(value)
 }
 
 async function configsOf(brokers: Brokers, topic: string): Promise<Map<string, string>> {

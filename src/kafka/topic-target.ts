@@ -14,7 +14,7 @@ import {
 } from './mirror-target.ts'
 import type { PartitionView } from './partition-view.ts'
 import { kafkaError } from './refusals.ts'
-import type { BatchLimits } from './topic-configs.ts'
+import type { BatchLimits, TopicConfigs } from './topic-configs.ts'
 import { Transactions, takenOver } from './transaction.ts'
 import { visibleRecords } from './visible-entries.ts'
 
@@ -52,6 +52,7 @@ export class TopicTarget implements MirrorTarget {
   readonly #log: TargetLog
   readonly #view: PartitionView
   readonly #limits: BatchLimits
+  readonly #configs: TopicConfigs
   readonly #transactions: Transactions
   readonly #underWay = new Set<Promise<void>>()
   #from = ''
@@ -59,10 +60,11 @@ export class TopicTarget implements MirrorTarget {
   #bytes = 0
   #since = 0
 
-  constructor(log: TargetLog, view: PartitionView, limits: BatchLimits) {
+  constructor(log: TargetLog, view: PartitionView, limits: BatchLimits, configs: TopicConfigs) {
     this.#log = log
     this.#view = view
     this.#limits = limits
+    this.#configs = configs
     const { topic, index } = view.partition
     this.#transactions = new Transactions(
       view.partition,
@@ -86,7 +88,9 @@ export class TopicTarget implements MirrorTarget {
     if (!found) {
       const { marks } = this.#view
       if (marks.high > 0 && from === undefined) throw notEmpty(this.#log.name, source.name)
-      return { next: from ?? source.log.lowWaterMark, isResumed: false }
+      const next = from ?? source.log.lowWaterMark
+      await this.#checkKept(source, next)
+      return { next, isResumed: false }
     }
     const { mark, record } = found
     if (mark.from !== source.name) throw otherSource(this.#log.name, mark.from, source.name)
@@ -151,6 +155,21 @@ export class TopicTarget implements MirrorTarget {
     this.#underWay.add(sent)
     // The first of a transaction opens it: the others must not.
     if (this.#bytes === bytes) await sent
+  }
+
+  /** Throws INVALID_ARGUMENT if Kafka would delete right away, for its age, what comes first. */
+  async #checkKept({ log }: MirrorSource, next: number): Promise<void> {
+    const { retentionMs = Number.POSITIVE_INFINITY } = this.#configs
+    const reader = log.read({ from: next })
+    const { value: first } = await reader.next()
+    await reader.return()
+    const now = this.#view.partition.settings.clock.now()
+    if (!first || first.timestamp >= now - retentionMs) return
+    const time = new Date(first.timestamp).toISOString()
+    throw new TidemarkError(
+      'INVALID_ARGUMENT',
+      `the entry at ${first.offset} is of ${time}, and ${this.#log.name} deletes what is older than ${retentionMs} ms: set the topic's retention.ms to -1, or begin at a later offset`,
+    )
   }
 
   #check(): void {
