@@ -2,13 +2,16 @@ import { TidemarkError } from '../base/index.ts'
 import { type Address, type Clock, formatAddress } from '../io/index.ts'
 import type { Client, Connection } from './client.ts'
 import type { KafkaSettings } from './kafka-options.ts'
-import { Unreachable } from './refusals.ts'
+import { isNetworkError, Unreachable } from './refusals.ts'
 
 /**
  * Who shares a connection. A broker answers what comes by one connection in order, so a request that waits for
  * something holds up all behind it.
  */
 export type Lane = 'ask' | 'produce' | 'read' | 'tail'
+
+/** More addresses than these need not be known to find one that answers. */
+const LEARNT_MAX = 100
 
 export type Call<R> = (connection: Connection) => Promise<R>
 
@@ -23,12 +26,15 @@ export class Brokers {
   readonly clock: Clock
   readonly #settings: KafkaSettings
   readonly #lines = new Map<string, Line>()
+  /** Whom to ask what every broker knows; who answered last comes first. */
+  #candidates: readonly Address[]
   #isClosed = false
 
   constructor(client: Client, settings: KafkaSettings) {
     this.client = client
     this.clock = settings.clock
     this.#settings = settings
+    this.#candidates = settings.brokers
   }
 
   get isClosed(): boolean {
@@ -48,25 +54,43 @@ export class Brokers {
       return await call(line.connection)
     } catch (error) {
       // A connection that an answer is missing on would take the next one's for it.
-      if ((error as { code?: unknown }).code === 'PLT_KFK_NETWORK') this.#drop(key, line)
+      if (isNetworkError(error)) this.#drop(key, line)
       throw error
     }
   }
 
-  /** Asks one after the other of those that were named when the log was opened, until one answers. */
+  /** These are brokers of the cluster, too. */
+  learn(addresses: readonly Address[]): void {
+    const known = new Set(this.#candidates.map(formatAddress))
+    const found = addresses.filter((address) => !known.has(formatAddress(address)))
+    if (found.length === 0) return
+    // Those that were named stay, in case all that was learnt is gone one day.
+    const learnt = [...addresses.slice(0, LEARNT_MAX), ...this.#settings.brokers]
+    const byName = new Map(learnt.map((address) => [formatAddress(address), address]))
+    this.#candidates = [...byName.values()]
+  }
+
+  /** Asks one broker after the other until one answers. The call must bear to be made twice. */
   async any<R>(call: Call<R>): Promise<R> {
     const failures: unknown[] = []
-    for (const address of this.#settings.brokers) {
+    const candidates = this.#candidates
+    for (const address of candidates) {
       try {
-        return await this.at(address, 'ask', call)
+        const answer = await this.at(address, 'ask', call)
+        if (failures.length > 0) this.#prefer(address)
+        return answer
       } catch (error) {
-        if (!(error instanceof Unreachable)) throw error
+        if (!(error instanceof Unreachable) && !isNetworkError(error)) throw error
         failures.push(error)
       }
     }
-    const all = this.#settings.brokers.map(formatAddress).join(', ')
     if (failures.length === 1) throw failures[0]
+    const all = candidates.map(formatAddress).join(', ')
     throw new Unreachable(`none of ${all} answers`, failures.at(-1))
+  }
+
+  #prefer(address: Address): void {
+    this.#candidates = [address, ...this.#candidates.filter((other) => other !== address)]
   }
 
   async close(): Promise<void> {

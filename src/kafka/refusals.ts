@@ -127,7 +127,7 @@ function isDenied(error: unknown): boolean {
 }
 
 /** The client's codes for a connection that broke, was never there, or an answer that did not come. */
-function isNetworkError(error: unknown): boolean {
+export function isNetworkError(error: unknown): boolean {
   const code = codeOf(error)
   return code === 'PLT_KFK_NETWORK' || code === 'PLT_KFK_TIMEOUT'
 }

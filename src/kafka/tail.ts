@@ -76,11 +76,15 @@ export class Tail {
       try {
         const waitMs = Math.min(WAIT_MS, settings.requestMs / 2)
         const ask = { from, maxBytes: TAIL_BYTES, waitMs, lane: 'tail' as const }
+        const asked = brokers.clock.monotonic()
         const fetched = await this.#partition.fetch(ask)
         this.#marks.learn(fetched, settings.isCommittedOnly)
         if (fetched.bytes.length > 0) {
           this.#latest = { from, fetched }
           this.#wake((waiter) => waiter.resolve())
+        } else if (brokers.clock.monotonic() - asked < waitMs / 2) {
+          // Not every server that speaks the protocol holds its answer back.
+          await pause(brokers.clock, PAUSE_MS_MIN)
         }
         pauseMs = PAUSE_MS_MIN
       } catch (error) {

@@ -47,6 +47,7 @@ export async function readFacts(
   const answer = await brokers.any((connection) =>
     answered(client.metadataV12.api.async(connection, [topic], false, false)),
   )
+  brokers.learn(answer.brokers.map(({ host, port }) => ({ host, port })))
   const found = answer.topics.find(({ name }) => name === topic)
   if (!found) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
   checkAnswer(client, found.errorCode)
