@@ -1,6 +1,5 @@
-import { ENTRY_BYTES_DEFAULT, TidemarkError } from '../base/index.ts'
-import type { Log } from '../log/index.ts'
-import { AppendWindow } from './append-window.ts'
+import { TidemarkError } from '../base/index.ts'
+import { type Appending, AppendWindow } from './append-window.ts'
 import type { Context } from './command.ts'
 import { chunksOf, type Input } from './input.ts'
 import { LineSplitter } from './lines.ts'
@@ -12,6 +11,10 @@ export interface AppendJobOptions {
   readonly batchLines: number
   /** All of the input is one entry. */
   readonly whole: boolean
+  /** The largest entry that the log takes. */
+  readonly maxEntryBytes: number
+  /** So many lines may be under way, if it is not the default. */
+  readonly maxLines?: number
 }
 
 /** Feeds an input into a log, line by line, and says what is safe. */
@@ -25,12 +28,13 @@ export class AppendJob {
   /** Lines of a batch that is not yet full. */
   #batch: Buffer[] = []
 
-  constructor(log: Log, context: Context, options: AppendJobOptions) {
+  constructor(log: Appending, context: Context, options: AppendJobOptions) {
     this.#context = context
     this.#options = options
     const stop = () => this.#stop.abort()
     const onSafe = (first: number, last: number) => this.#acknowledge(first, last)
-    this.#window = new AppendWindow(log, options.acknowledge ? onSafe : () => {}, stop)
+    const tell = options.acknowledge ? onSafe : () => {}
+    this.#window = new AppendWindow(log, tell, stop, options.maxLines)
     for (const signal of [context.interrupted, context.out.ended]) {
       if (signal.aborted) stop()
       signal.addEventListener('abort', stop)
@@ -71,7 +75,7 @@ export class AppendJob {
   }
 
   async #feedLines(input: Input): Promise<void> {
-    const splitter = new LineSplitter(ENTRY_BYTES_DEFAULT)
+    const splitter = new LineSplitter(this.#options.maxEntryBytes)
     for await (const chunk of chunksOf(input, this.#stop.signal)) {
       const lines: Buffer[] = []
       try {
@@ -90,15 +94,16 @@ export class AppendJob {
   }
 
   async #feedWhole(input: Input): Promise<void> {
+    const { maxEntryBytes } = this.#options
     const chunks: Buffer[] = []
     let length = 0
     for await (const chunk of chunksOf(input, this.#stop.signal)) {
       chunks.push(chunk)
       length += chunk.length
-      if (length <= ENTRY_BYTES_DEFAULT) continue
+      if (length <= maxEntryBytes) continue
       throw new TidemarkError(
         'TOO_LARGE',
-        `${input.name} has more than the ${ENTRY_BYTES_DEFAULT} bytes that an entry may have; nothing was appended`,
+        `${input.name} has more than the ${maxEntryBytes} bytes that an entry may have; nothing was appended`,
       )
     }
     if (!this.#stop.signal.aborted) this.#window.add(Buffer.concat(chunks, length))

@@ -1,9 +1,12 @@
-import type { Log } from '../log/index.ts'
+import type { CommitLog } from '../log/index.ts'
 import { Window } from './window.ts'
+
+/** What lines are appended to. */
+export type Appending = Pick<CommitLog<Buffer, Buffer>, 'append' | 'appendBatch'>
 
 /** The appends of a stream of lines. */
 export class AppendWindow extends Window {
-  readonly #log: Log
+  readonly #log: Appending
   readonly #onSafe: (first: number, last: number) => void
   /** What is safe: the offsets from `first` to `last`. */
   entries = 0
@@ -12,8 +15,13 @@ export class AppendWindow extends Window {
   last = -1
 
   /** `onSafe` hears of each append once it is safe; `stop` is called when one has failed. */
-  constructor(log: Log, onSafe: (first: number, last: number) => void, stop: () => void) {
-    super(stop)
+  constructor(
+    log: Appending,
+    onSafe: (first: number, last: number) => void,
+    stop: () => void,
+    maxLines?: number,
+  ) {
+    super(stop, maxLines)
     this.#log = log
     this.#onSafe = onSafe
   }

@@ -1,5 +1,6 @@
 import { allOptions } from './arguments.ts'
 import type { Command, CommandShape, OptionShape } from './command.ts'
+import { KAFKA_ADDRESS, KAFKA_QUERY } from './kafka-address.ts'
 
 const WIDTH = 88
 
@@ -35,6 +36,7 @@ function usage({ name, positionals }: CommandShape): string {
 
 /** What `tidemark help <command>` prints. */
 export function commandHelp(shape: CommandShape): string {
+  const hasAddress = shape.positionals.some(({ isAddress }) => isAddress)
   const options = Object.entries(allOptions(shape))
   const sections = [`${usage(shape)}: ${shape.summary}\n`]
   if (shape.details) sections.push(`${shape.details.join('\n')}\n`)
@@ -42,6 +44,7 @@ export function commandHelp(shape: CommandShape): string {
     sections.push(table(shape.positionals.map(({ name, help }) => [`<${name}>`, help])))
   }
   sections.push(`Options\n${table(options.map(([k, o]) => [optionNames(k, o), o.help]))}`)
+  if (hasAddress) sections.push(`${KAFKA_ADDRESS}\n${table(Object.entries(KAFKA_QUERY))}`)
   sections.push(`Examples\n${shape.examples.map((line) => `  ${line}\n`).join('')}`)
   return sections.join('\n')
 }

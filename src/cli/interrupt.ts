@@ -6,6 +6,21 @@ const SECOND_AFTER_MS = 500
 /** How long output may still wait for its reader after the first signal. */
 const PATIENCE_MS = 1000
 
+/** Settles when `work` does, or rejects with the signal's reason: what is under way is left to itself. */
+export async function unlessInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = () => {}
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([work, stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
 /**
  * Turns the first Ctrl-C (or SIGTERM) into an abort, so that a command can end in good
  * order. A second one ends the process at once, which no log minds.

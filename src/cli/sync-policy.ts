@@ -5,6 +5,7 @@ import type { OptionShape } from './command.ts'
 /** The option of every command that writes. */
 export const SYNC_OPTION: OptionShape = {
   value: 'when',
+  isOfFolder: true,
   help: 'what safe means: always (on the disk, the default), never (in the kernel), or a number of ms (in the kernel, and on the disk so much later)',
 }
 

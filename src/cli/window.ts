@@ -10,6 +10,7 @@ const WAITING_BYTES_MAX = 4 * MIB
 /** Work on a stream of lines: much of it under way at a time, and told in order when it is safe. */
 export class Window {
   readonly #stop: () => void
+  readonly #maxLines: number
   #waitingLines = 0
   #waitingBytes = 0
   /** Wakes whoever waits for room, or for the end of everything. */
@@ -17,8 +18,9 @@ export class Window {
   #failure: { readonly error: unknown } | undefined
 
   /** `stop` is called when something has failed. */
-  constructor(stop: () => void) {
+  constructor(stop: () => void, maxLines = WAITING_LINES_MAX) {
     this.#stop = stop
+    this.#maxLines = maxLines
   }
 
   get hasFailed(): boolean {
@@ -27,15 +29,12 @@ export class Window {
 
   /** True if more can be added at once. One batch, however large, is always let through. */
   get hasRoom(): boolean {
-    return this.#waitingLines < WAITING_LINES_MAX && this.#waitingBytes < WAITING_BYTES_MAX
+    return this.#waitingLines < this.#maxLines && this.#waitingBytes < WAITING_BYTES_MAX
   }
 
   /** Resolves when about half of the window is free. */
   async room(): Promise<void> {
-    while (
-      this.#waitingLines > WAITING_LINES_MAX / 2 ||
-      this.#waitingBytes > WAITING_BYTES_MAX / 2
-    ) {
+    while (this.#waitingLines > this.#maxLines / 2 || this.#waitingBytes > WAITING_BYTES_MAX / 2) {
       await this.#settled()
     }
   }

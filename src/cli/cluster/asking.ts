@@ -7,6 +7,7 @@ import {
   type MemberStatus,
 } from '../../quorum/index.ts'
 import { type Arguments, UsageError } from '../arguments.ts'
+import { unlessInterrupted } from '../interrupt.ts'
 
 const TIMEOUT_S = 10
 const TIMEOUT_S_MAX = 86_400
@@ -106,35 +107,19 @@ export class Asking {
 
   async #connect(address: string, timeoutMs = this.timeoutMs): Promise<ClusterClient> {
     const made = ClusterClient.connect({ ...this.#options, address, timeoutMs })
-    const client = await this.#unlessInterrupted(made)
+    const client = await unlessInterrupted(made, this.#interrupted)
     this.#clients.set(address, client)
     return client
   }
 
   #ask(client: ClusterClient, command: AdminCommand, timeoutMs: number): Promise<unknown> {
-    return this.#unlessInterrupted(client.request(command, timeoutMs))
+    return unlessInterrupted(client.request(command, timeoutMs), this.#interrupted)
   }
 
   async #forget(client: ClusterClient): Promise<void> {
     if (this.#current === client) this.#current = undefined
     this.#clients.delete(client.address)
     await client.close()
-  }
-
-  /** What is under way is left to itself: the process ends. */
-  async #unlessInterrupted<T>(work: Promise<T>): Promise<T> {
-    const signal = this.#interrupted
-    let stop = () => {}
-    const stopped = new Promise<never>((_, reject) => {
-      stop = () => reject(signal.reason)
-      if (signal.aborted) stop()
-      else signal.addEventListener('abort', stop)
-    })
-    try {
-      return await Promise.race([work, stopped])
-    } finally {
-      signal.removeEventListener('abort', stop)
-    }
   }
 }
 

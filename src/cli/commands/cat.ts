@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { OFFSET_MAX } from '../../base/index.ts'
-import { type Entry, Log, type ReadOptions } from '../../log/index.ts'
+import type { Entry, ReadOptions } from '../../log/index.ts'
 import { type Arguments, UsageError } from '../arguments.ts'
 import { type Command, type Context, EXIT_DONE } from '../command.ts'
+import { openLog } from '../open-log.ts'
 import { parseTime } from '../time.ts'
 
 const NEWLINE = 10
@@ -56,7 +57,7 @@ async function run(args: Arguments, { out, interrupted }: Context): Promise<numb
   const signal = AbortSignal.any([interrupted, out.ended])
   const options = readOptions(args, signal)
   const render = args.flag('json') ? asJson : asLines
-  const log = await Log.open(args.positional('log'), { mode: 'read' })
+  const log = await openLog(args.positional('log'), { mode: 'read' }, interrupted)
   try {
     for await (const entries of log.read(options).batches()) {
       out.write(render(entries))
@@ -77,7 +78,9 @@ export const cat: Command = {
     'Prints the data of each entry as it is, and a newline. Works while a writer lives.',
     'Only what is safe is shown. Checksums are verified; at damage it ends with CORRUPT.',
   ],
-  positionals: [{ name: 'log', help: 'the folder of the log' }],
+  positionals: [
+    { name: 'log', isAddress: true, help: 'the folder of the log, or its address on Kafka' },
+  ],
   options: {
     from: { value: 'n', help: 'begin at this offset; the first that is kept by default' },
     to: { value: 'n', help: 'end before this offset' },
@@ -95,6 +98,7 @@ export const cat: Command = {
     'tidemark cat ./orders --from 1000 --to 2000',
     'tidemark cat ./orders --since 10m --follow',
     'tidemark cat ./orders --json | jq .timestamp',
+    'tidemark cat kafka://kafka1:9092/orders/2 --follow',
   ],
   run,
 }

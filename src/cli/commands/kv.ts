@@ -62,9 +62,17 @@ export const kv: Command = {
     'return \\r; what list prints, set reads. A line that set cannot read ends it with 2: those before',
     'it are set, and none behind it. The order is that of the units of UTF-16. With --json, get, cas and',
     'watch write null for a value that is not there. A key or value that begins with - goes behind --.',
+    '',
+    'On Kafka several processes can write, and the topic is read from its beginning each time, unless the',
+    'address has dir= for snapshots. The topic is not trimmed behind them, since others need it: trim does that.',
+    'A program that opens a DurableMap on the same topic gives it trim: false, or it trims for everybody.',
   ],
   positionals: [
-    { name: 'dir', help: 'the folder of the map, which is a log' },
+    {
+      name: 'dir',
+      isAddress: true,
+      help: 'the folder of the map, which is a log, or its address on Kafka',
+    },
     { name: 'action', words: NAMES, help: NAMES.join(', ') },
     { name: 'words', isMany: true, help: 'what the action needs: keys and values' },
   ],
@@ -86,7 +94,7 @@ export const kv: Command = {
     sync: SYNC_OPTION,
     quiet: { short: 'q', help: 'set: no summary. delete, cas: say nothing' },
     json: {
-      help: 'one object: get (key, value), delete (key, deleted), cas (key, done, value), snapshot (offset, keys, bytes), info (folder, keys, bytes, offset, snapshots, lowWaterMark, highWaterMark); one a line: list (key, value), watch (offset, key, value)',
+      help: 'one object: get (key, value), delete (key, deleted), cas (key, done, value), snapshot (offset, keys, bytes), info (folder, or log on Kafka, keys, bytes, offset, snapshots, lowWaterMark, highWaterMark); one a line: list (key, value), watch (offset, key, value)',
     },
   },
   examples: [
@@ -97,6 +105,7 @@ export const kv: Command = {
     'tidemark kv ./settings list | tidemark kv ./copy set --ack',
     'tidemark kv ./settings watch --from 0',
     'tidemark kv ./settings set balance -- -5',
+    "tidemark kv 'kafka://kafka1:9092/settings?dir=/var/cache/settings' get color",
   ],
   run,
 }

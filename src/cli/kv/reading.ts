@@ -1,11 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { OFFSET_MAX } from '../../base/index.ts'
+import { Log } from '../../log/index.ts'
 import type { MapChange, MapOptions, Range } from '../../machine/index.ts'
 import type { Arguments } from '../arguments.ts'
 import { type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { columns, count, size } from '../format.ts'
 import { escaped } from './escapes.ts'
-import { type OpenMap, type TextMap, withMap } from './map.ts'
+import { type OpenMap, placeOf, type TextMap, withMap } from './map.ts'
 
 // The actions that only look: they take no lock, and the writer does not notice them.
 
@@ -17,15 +18,17 @@ const HISTORY_FROM = 1_000_000
 
 function withReader<T>(
   args: Arguments,
+  context: Context,
   options: MapOptions<string, string>,
   use: (opened: OpenMap) => Promise<T>,
 ): Promise<T> {
   const ofReader = { ...options, snapshot: false } as const
-  return withMap(args.positional('dir'), { mode: 'read' }, ofReader, use)
+  return withMap(placeOf(args, context), { mode: 'read' }, ofReader, use)
 }
 
-export function get(args: Arguments, { out }: Context): Promise<number> {
-  return withReader(args, {}, async ({ map }) => {
+export function get(args: Arguments, context: Context): Promise<number> {
+  const { out } = context
+  return withReader(args, context, {}, async ({ map }) => {
     const [key = ''] = args.words('words')
     const value = map.get(key)
     if (args.flag('json')) out.line(JSON.stringify({ key, value: value ?? null }))
@@ -49,7 +52,8 @@ function* sorted(map: TextMap, range: Range<string>): Generator<[string, string]
   }
 }
 
-export async function list(args: Arguments, { out, interrupted }: Context): Promise<number> {
+export async function list(args: Arguments, context: Context): Promise<number> {
+  const { out, interrupted } = context
   const stop = AbortSignal.any([interrupted, out.ended])
   const isJson = args.flag('json')
   const limit = args.integer('limit', 0, OFFSET_MAX)
@@ -60,7 +64,7 @@ export async function list(args: Arguments, { out, interrupted }: Context): Prom
     reverse: args.flag('reverse'),
     limit,
   }
-  return withReader(args, { ordered: true }, async ({ map, isOrdered }) => {
+  return withReader(args, context, { ordered: true }, async ({ map, isOrdered }) => {
     let lines = ''
     for (const [key, value] of isOrdered ? map.range(range) : sorted(map, range)) {
       lines += isJson
@@ -88,12 +92,13 @@ function asJson({ offset, key, value }: MapChange<string, string>): string {
   return `${JSON.stringify({ offset, key, value: value ?? null })}\n`
 }
 
-export async function watch(args: Arguments, { out, interrupted }: Context): Promise<number> {
+export async function watch(args: Arguments, context: Context): Promise<number> {
+  const { out, interrupted } = context
   const signal = AbortSignal.any([interrupted, out.ended])
   const from = args.integer('from', 0, OFFSET_MAX)
   const history = from === undefined ? HISTORY : HISTORY_FROM
   const render = args.flag('json') ? asJson : asLine
-  return withReader(args, { history }, async ({ map }) => {
+  return withReader(args, context, { history }, async ({ map }) => {
     try {
       for await (const change of map.watch({ from, signal })) {
         out.write(render(change))
@@ -106,14 +111,16 @@ export async function watch(args: Arguments, { out, interrupted }: Context): Pro
   })
 }
 
-export function info(args: Arguments, { out }: Context): Promise<number> {
-  return withReader(args, {}, async ({ map, log }) => {
-    const { folder, lowWaterMark, highWaterMark } = log
+export function info(args: Arguments, context: Context): Promise<number> {
+  const { out } = context
+  return withReader(args, context, {}, async ({ map, log, name }) => {
+    const { lowWaterMark, highWaterMark } = log
     const { size: keys, bytes, offset } = map
     const snapshots = await log.snapshots.list()
-    const facts = { folder, keys, bytes, offset, snapshots, lowWaterMark, highWaterMark }
+    const place = log instanceof Log ? { folder: name } : { log: name }
+    const facts = { ...place, keys, bytes, offset, snapshots, lowWaterMark, highWaterMark }
     const text = columns([
-      ['map', folder],
+      ['map', name],
       ['keys', count(keys)],
       ['bytes of memory', bytes < 1024 ? count(bytes) : `${count(bytes)} (${size(bytes)})`],
       ['offset', String(offset)],

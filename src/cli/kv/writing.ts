@@ -1,14 +1,14 @@
 import { inspectLog } from '../../log/index.ts'
 import type { SetOptions } from '../../machine/index.ts'
-import { type Arguments, quoted } from '../arguments.ts'
+import { type Arguments, quoted, UsageError } from '../arguments.ts'
 import { type Context, EXIT_DONE, EXIT_FAILED } from '../command.ts'
 import { count, counted, seconds, size } from '../format.ts'
 import { openInput } from '../input.ts'
-import type { Output } from '../output.ts'
+import { isKafkaAddress } from '../kafka-address.ts'
 import { Progress } from '../progress.ts'
 import { syncPolicy } from '../sync-policy.ts'
 import { escaped } from './escapes.ts'
-import { type TextMap, withMap } from './map.ts'
+import { hasSnapshots, placeOf, type TextMap, withMap } from './map.ts'
 import { SetJob } from './set-job.ts'
 
 // The actions that change a map: each is its one writer meanwhile.
@@ -24,13 +24,14 @@ function setOptions(args: Arguments): SetOptions {
 /** Opens the map for writing, and says so if a snapshot that it took by itself has failed. */
 function withWriter<T>(
   args: Arguments,
-  err: Output,
+  context: Context,
   use: (map: TextMap) => Promise<T>,
 ): Promise<T> {
-  return withMap(args.positional('dir'), { sync: syncPolicy(args) }, {}, async ({ map }) => {
+  return withMap(placeOf(args, context), { sync: syncPolicy(args) }, {}, async ({ map }) => {
     const result = await use(map)
     const failure = map.snapshotFailure
-    if (failure instanceof Error) err.line(`note: a snapshot was not taken: ${failure.message}`)
+    if (failure instanceof Error)
+      context.err.line(`note: a snapshot was not taken: ${failure.message}`)
     return result
   })
 }
@@ -47,12 +48,12 @@ export async function set(args: Arguments, context: Context): Promise<number> {
   const acknowledge = args.flag('ack')
   const [key, value] = args.words('words')
   if (key !== undefined && value !== undefined) {
-    await withWriter(args, err, (map) => map.set(key, value, options))
+    await withWriter(args, context, (map) => map.set(key, value, options))
     if (acknowledge) out.line(escaped(key))
     return EXIT_DONE
   }
   const input = await openInput('')
-  return withWriter(args, err, async (map) => {
+  return withWriter(args, context, async (map) => {
     const job = new SetJob(map, context, { acknowledge, set: options })
     const startedAt = performance.now()
     try {
@@ -66,20 +67,22 @@ export async function set(args: Arguments, context: Context): Promise<number> {
   })
 }
 
-export async function deletion(args: Arguments, { out, err }: Context): Promise<number> {
+export async function deletion(args: Arguments, context: Context): Promise<number> {
+  const { out } = context
   const [key = ''] = args.words('words')
-  const deleted = await withWriter(args, err, (map) => map.delete(key))
+  const deleted = await withWriter(args, context, (map) => map.delete(key))
   if (args.flag('json')) out.line(JSON.stringify({ key, deleted }))
   else if (!args.flag('quiet')) out.line(deleted ? 'deleted' : 'was not there')
   return EXIT_DONE
 }
 
-export async function compareAndSet(args: Arguments, { out, err }: Context): Promise<number> {
+export async function compareAndSet(args: Arguments, context: Context): Promise<number> {
+  const { out, err } = context
   const words = [...args.words('words')]
   const [key = '', expected] = args.flag('absent') ? [words[0]] : words
   const next = words.at(-1)!
   const options = setOptions(args)
-  const [done, value] = await withWriter(args, err, async (map) => {
+  const [done, value] = await withWriter(args, context, async (map) => {
     const isDone = await map.compareAndSet(key, expected, next, options)
     return [isDone, map.get(key)] as const
   })
@@ -90,10 +93,20 @@ export async function compareAndSet(args: Arguments, { out, err }: Context): Pro
   return done ? EXIT_DONE : EXIT_FAILED
 }
 
-export async function snapshot(args: Arguments, { out, err }: Context): Promise<number> {
-  const folder = args.positional('dir')
-  // Opening it for writing would make a map where there is none.
-  await inspectLog(folder)
+/** Opening it for writing would make a map where there is none. */
+async function checkThere(place: string): Promise<void> {
+  if (!isKafkaAddress(place)) await inspectLog(place)
+  else if (!hasSnapshots(place)) {
+    throw new UsageError('kv snapshot needs a folder for snapshots: give dir= in the address')
+  }
+}
+
+export async function snapshot(args: Arguments, context: Context): Promise<number> {
+  const { out, err } = context
+  const place = placeOf(args, context)
+  await checkThere(place.place)
+  // Only a folder has a writer, and it is the writer that takes snapshots there.
+  const logOptions = isKafkaAddress(place.place) ? ({ mode: 'read' } as const) : {}
   const progress = new Progress(err, 'written')
   const startedAt = performance.now()
   let doing = 'reading the map'
@@ -101,7 +114,7 @@ export async function snapshot(args: Arguments, { out, err }: Context): Promise<
     progress.say(() => `${doing}, ${seconds(performance.now() - startedAt)}`)
   }, TICK_MS)
   try {
-    const facts = await withMap(folder, {}, { snapshot: false }, async ({ map }) => {
+    const facts = await withMap(place, logOptions, { snapshot: false }, async ({ map }) => {
       doing = `writing ${counted(map.size, 'key', 'keys')}`
       return { offset: await map.snapshot(), keys: map.size, bytes: map.bytes }
     })
