@@ -15,6 +15,8 @@ const LEARNT_MAX = 100
 
 export type Call<R> = (connection: Connection) => Promise<R>
 
+const IP_ADDRESS = /:|^[\d.]+$/
+
 interface Line {
   readonly connection: Connection
   readonly ready: Promise<void>
@@ -106,7 +108,8 @@ export class Brokers {
     const connection = new this.client.Connection(clientId, {
       connectTimeout: connectMs,
       requestTimeout: requestMs,
-      ...(tls && { tls, tlsServerName: host }),
+      // A name of a server is no address (RFC 6066). The certificate is checked against either.
+      ...(tls && { tls, tlsServerName: IP_ADDRESS.test(host) ? false : host }),
       ...(sasl && { sasl }),
     })
     const ready = Promise.resolve(connection.connect(host, port))
