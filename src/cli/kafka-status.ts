@@ -17,7 +17,7 @@ function promiseText({ replicas, inSync, minInsyncReplicas: min }: KafkaStatus):
   }
   const promise =
     min === 1
-      ? `one broker alone may acknowledge, when it has it in memory${of > 1 ? `, while the other ${of - 1} are away` : ''}; ${disks}`
+      ? `one broker alone may acknowledge, when it has it in memory${of > 1 ? ', while the others are away' : ''}; ${disks}`
       : `acknowledged when all that are in sync, ${min} of ${of} brokers at least, have it in memory; ${disks}`
   const missing = min - inSync.length
   return missing > 0 ? `${promise}. Now nothing is: ${inSync.length} in sync` : promise

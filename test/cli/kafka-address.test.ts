@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isKafkaAddress, KAFKA_QUERY, kafkaLogOptions } from '#dist/cli/kafka-address.js'
 import { type StartOptions, Tidemark } from './tidemark.ts'
 
@@ -172,6 +173,64 @@ describe('an address where a folder belongs', () => {
     assert.equal((await ended(['append', './kafka:/x'], { cwd }, 'a\n')).code, 0)
     assert(existsSync(join(cwd, 'kafka:', 'x')))
     assert.equal((await ended(['verify', './kafka://x'], { cwd })).code, 0)
+  })
+})
+
+describe('a log on Kafka', () => {
+  const NOBODY = 'kafka://127.0.0.1:1/orders'
+
+  it('is refused with what is of folders', async () => {
+    for (const words of [
+      ['append', NOBODY, '--sync', 'never'],
+      ['append', NOBODY, '--segment-bytes', '1000000'],
+      ['kv', NOBODY, 'set', 'a', '1', '--sync=5'],
+    ]) {
+      const { code, stderr } = await ended(words, {})
+      assert.equal(code, 2)
+      assert.match(stderr, /^tidemark: USAGE: --[a-z-]+ is for logs in folders; on Kafka/)
+    }
+    const file = await ended(['append', './x', NOBODY], {})
+    assert.equal(file.code, 2)
+    assert.match(file.stderr, /<file> of append cannot be a log on Kafka/)
+    assert.match((await ended(['kv', NOBODY, 'snapshot'], {})).stderr, /USAGE: .* give dir=/)
+    const password = await ended(['cat', 'kafka://eve:hunter2@127.0.0.1:1/orders'], {})
+    assert.equal(password.code, 2)
+    assert.match(password.stderr, /TIDEMARK_KAFKA_PASSWORD\n$/)
+    assert.doesNotMatch(password.stderr, /hunter2/)
+  })
+
+  it('is given up when nobody answers in time, and on Ctrl-C', async () => {
+    const at = performance.now()
+    const commands = [['append'], ['cat'], ['info'], ['trim', '--before=1'], ['kv', 'get', 'a']]
+    const results = commands.map(([name = '', ...rest]) =>
+      ended([name, `${NOBODY}?timeout=300ms`, ...rest], {}, 'a\n'),
+    )
+    for (const { code, stdout, stderr } of await Promise.all(results)) {
+      assert.equal(code, 1)
+      assert.equal(stdout.length, 0)
+      assert.match(
+        stderr,
+        /^tidemark: UNAVAILABLE: cannot find orders\/0: 127\.0\.0\.1:1 [^\n]+\n$/,
+      )
+    }
+    assert(performance.now() - at < 25_000)
+    const patient = new Tidemark(['info', NOBODY])
+    await delay(1000)
+    assert(!patient.isOver)
+    patient.kill('SIGINT')
+    const { code, stderr } = await patient.result()
+    assert.deepEqual([code, stderr], [130, ''])
+  })
+
+  it('is in the help of those that take one', async () => {
+    for (const name of ['append', 'cat', 'info', 'trim', 'kv', 'verify']) {
+      const help = (await ended([name, '--help'], {})).stdout.toString()
+      const isIn = name !== 'verify'
+      assert.equal(/^ {2}tidemark .*kafka:\/\/kafka1:9092|writer@kafka1/m.test(help), isIn, name)
+      for (const option of Object.keys(KAFKA_QUERY)) {
+        assert.equal(new RegExp(`^  ${option} `, 'm').test(help), isIn, option)
+      }
+    }
   })
 })
 
