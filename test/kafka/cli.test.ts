@@ -202,6 +202,35 @@ describe('the command line on Kafka', { skip: kafkaUnavailable() ?? false }, () 
     assert.equal((await watcher.result()).code, 143)
   })
 
+  it('appends nothing behind what it does not know to be appended', async () => {
+    const topic = freshTopic()
+    await done(['append', addressOf(topic, 'create=true'), '-q'], '0\n')
+    const writer = new Tidemark(['append', addressOf(topic, 'timeout=2s'), '--ack'])
+    let next = 1
+    const feed = setInterval(() => {
+      if (!writer.isOver) writer.stdin.write(numbers(next, next + 200))
+      next += 200
+    }, 10)
+    try {
+      await writer.printed(2000)
+      await cluster.kill(0)
+      const { code, stdout, stderr } = await writer.result()
+      assert.equal(code, 1)
+      assert.match(
+        stderr,
+        /\ntidemark: (UNAVAILABLE|UNCERTAIN): [^\n]+ \(line \d+ of the input\)\n$/,
+      )
+      const acknowledged = stdout.toString().trimEnd().split('\n').length
+      assert.equal(stdout.toString(), numbers(1, acknowledged + 1))
+      await cluster.restart(0)
+      const kept = (await done(['cat', addressOf(topic)])).trimEnd().split('\n').length
+      assert(kept > acknowledged, `${kept} of ${acknowledged + 1}`)
+      assert.equal(await done(['cat', addressOf(topic)]), numbers(0, kept))
+    } finally {
+      clearInterval(feed)
+    }
+  })
+
   it('has the password of a user in the environment', async () => {
     const { username, password } = SASL_USER
     const topic = freshTopic()
