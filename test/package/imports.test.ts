@@ -71,3 +71,14 @@ describe('import of the library', () => {
     )
   })
 })
+
+describe('start of the command line', () => {
+  it('loads nothing of the layers that only some commands need', () => {
+    const files = loadedBy('dist/cli/main.js', (path) => readFileSync(join(ROOT, path), 'utf8'))
+    assert.ok(files.includes('dist/cli/open-log.js'))
+    assert.deepEqual(
+      files.filter((path) => /^dist\/(kafka|quorum|protocol)\//.test(path)),
+      [],
+    )
+  })
+})
