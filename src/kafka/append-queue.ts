@@ -4,14 +4,25 @@ import { encodeRecordBatch, type NewRecord, recordBytesMax } from '../protocol/i
 import type { Partition } from './partition.ts'
 import { persist } from './patience.ts'
 import { ProducerIdentity } from './producer-identity.ts'
-import { isDoubtful, Refusal } from './refusals.ts'
+import { Expired, isDoubtful, Refusal } from './refusals.ts'
 import type { BatchLimits } from './topic-configs.ts'
 
 interface Call {
   readonly records: readonly NewRecord[]
   readonly bytes: number
+  readonly deadline: number
   resolve(range: AppendedRange): void
   reject(error: unknown): void
+}
+
+/** What is known of a batch that is on its way. */
+interface Sending {
+  /** True if this try has sent it. */
+  isSent: boolean
+  /** True if it is not known of an earlier try whether the leader has taken it. */
+  isDoubtful: boolean
+  /** True when nobody waits for it any more: it must not go out now. */
+  isOver: boolean
 }
 
 /** The broker does not know the numbers of a producer, or knows later ones. */
@@ -56,10 +67,13 @@ export class AppendQueue {
       const problem = `${this.#bytes} bytes wait for ${this.#partition.name}; with ${bytes} more they would be over maxPendingBytes (${maxPendingBytes})`
       return Promise.reject(new TidemarkError('OVERLOADED', problem))
     }
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ records, bytes, resolve, reject })
-      this.#bytes += bytes
-      this.#running ??= this.#run()
+    const appended = new Promise<AppendedRange>((resolve, reject) => {
+      this.#queue.push({ records, bytes, deadline: this.#partition.deadline(), resolve, reject })
+    })
+    this.#bytes += bytes
+    this.#running ??= this.#run()
+    return appended.finally(() => {
+      this.#bytes -= bytes
     })
   }
 
@@ -70,11 +84,7 @@ export class AppendQueue {
 
   async #run(): Promise<void> {
     await this.#partition.brokers.clock.settled()
-    while (this.#queue.length > 0) {
-      const group = this.#takeGroup()
-      await this.#appendGroup(group)
-      for (const { bytes } of group) this.#bytes -= bytes
-    }
+    while (this.#queue.length > 0) await this.#appendGroup(this.#takeGroup())
     this.#running = undefined
   }
 
@@ -91,25 +101,46 @@ export class AppendQueue {
 
   async #appendGroup(group: readonly Call[]): Promise<void> {
     try {
-      let first = await this.#send(group.flatMap(({ records }) => records))
+      // In the order in which they came, the first has the least time left.
+      const { deadline } = group[0]!
+      let first = await this.#send(
+        group.flatMap(({ records }) => records),
+        deadline,
+      )
       for (const { records, resolve } of group) {
         resolve({ first, last: first + records.length - 1 })
         first += records.length
       }
     } catch (error) {
-      const isOneGuilty = error instanceof TidemarkError && ONE_IS_GUILTY.has(error.code)
-      if (isOneGuilty && group.length > 1) {
-        for (const call of group) await this.#appendGroup([call])
-      } else for (const { reject } of group) reject(error)
+      await this.#appendLess(group, error)
     }
   }
 
+  /** What is left to be done for a group that was not taken. */
+  async #appendLess(group: readonly Call[], error: unknown): Promise<void> {
+    const code = error instanceof TidemarkError ? error.code : undefined
+    if (code !== undefined && ONE_IS_GUILTY.has(code) && group.length > 1) {
+      for (const call of group) await this.#appendGroup([call])
+      return
+    }
+    const now = this.#partition.brokers.clock.monotonic()
+    const hasTime = ({ deadline }: Call, i: number) =>
+      code === 'UNAVAILABLE' && i > 0 && deadline > now
+    for (const [i, call] of group.entries()) if (!hasTime(call, i)) call.reject(error)
+    this.#queue.unshift(...group.filter(hasTime))
+  }
+
   /** Returns the offset of the first record. */
-  async #send(records: readonly NewRecord[]): Promise<number> {
+  async #send(records: readonly NewRecord[], deadline: number): Promise<number> {
     const { clock } = this.#partition.brokers
-    const deadline = this.#partition.deadline()
     const what = `append to ${this.#partition.name}`
-    const state = { isDoubtful: false }
+    if (clock.monotonic() >= deadline) {
+      throw new TidemarkError(
+        'UNAVAILABLE',
+        `cannot ${what}: what came before it took all the time`,
+      )
+    }
+    const state: Sending = { isSent: false, isDoubtful: false, isOver: false }
     try {
       const first = await persist(
         clock,
@@ -117,27 +148,33 @@ export class AppendQueue {
         deadline,
         () => this.#sendOnce(records, state),
         (error) => {
-          state.isDoubtful ||= isDoubtful(error)
+          state.isDoubtful ||= state.isSent && isDoubtful(error)
         },
       )
       this.#identity.taken(records.length)
       this.#onAppended(first + records.length)
       return first
     } catch (error) {
+      state.isOver = true
       if (!state.isDoubtful) throw error
       this.#identity.renew()
       throw uncertain(what, error)
     }
   }
 
-  async #sendOnce(records: readonly NewRecord[], state: { isDoubtful: boolean }): Promise<number> {
+  async #sendOnce(records: readonly NewRecord[], state: Sending): Promise<number> {
+    state.isSent = false
     const producer = await this.#identity.next()
     const batch = encodeRecordBatch(records, producer, this.#limits.compression)
     try {
-      return (await this.#partition.produce(batch, null)).baseOffset
+      const sending = () => {
+        if (state.isOver) throw new Expired()
+        state.isSent = true
+      }
+      return (await this.#partition.produce(batch, null, sending)).baseOffset
     } catch (error) {
       const isLost = error instanceof Refusal && LOST_IDENTITY.has(error.id)
-      if (!isLost) throw error
+      if (!isLost || state.isOver) throw error
       // If an earlier try may have been taken, another identity would append it twice.
       if (state.isDoubtful) throw uncertain(`append to ${this.#partition.name}`, error)
       this.#identity.renew()

@@ -2,16 +2,13 @@ import { TidemarkError } from '../base/index.ts'
 import { type Address, type Clock, formatAddress } from '../io/index.ts'
 import type { Client, Connection } from './client.ts'
 import type { KafkaSettings } from './kafka-options.ts'
-import { isNetworkError, Unreachable } from './refusals.ts'
+import { isBroken, isPassing, Unreachable } from './refusals.ts'
 
 /**
  * Who shares a connection. A broker answers what comes by one connection in order, so a request that waits for
  * something holds up all behind it.
  */
 export type Lane = 'ask' | 'produce' | 'read' | 'tail'
-
-/** More addresses than these need not be known to find one that answers. */
-const LEARNT_MAX = 100
 
 export type Call<R> = (connection: Connection) => Promise<R>
 
@@ -28,15 +25,17 @@ export class Brokers {
   readonly clock: Clock
   readonly #settings: KafkaSettings
   readonly #lines = new Map<string, Line>()
-  /** Whom to ask what every broker knows; who answered last comes first. */
-  #candidates: readonly Address[]
+  /** All that are known, those that were named when the log was opened first. */
+  #addresses: readonly Address[]
+  /** The one that has answered last. */
+  #answering: Address | undefined
   #isClosed = false
 
   constructor(client: Client, settings: KafkaSettings) {
     this.client = client
     this.clock = settings.clock
     this.#settings = settings
-    this.#candidates = settings.brokers
+    this.#addresses = settings.brokers
   }
 
   get isClosed(): boolean {
@@ -55,44 +54,38 @@ export class Brokers {
     try {
       return await call(line.connection)
     } catch (error) {
-      // A connection that an answer is missing on would take the next one's for it.
-      if (isNetworkError(error)) this.#drop(key, line)
+      // Of a connection that has broken, or that an answer is missing on, the client makes nothing more.
+      if (isBroken(error)) this.#drop(key, line)
       throw error
     }
   }
 
-  /** These are brokers of the cluster, too. */
+  /** These are the brokers of the cluster, as one of them says. */
   learn(addresses: readonly Address[]): void {
-    const known = new Set(this.#candidates.map(formatAddress))
-    const found = addresses.filter((address) => !known.has(formatAddress(address)))
-    if (found.length === 0) return
-    // Those that were named stay, in case all that was learnt is gone one day.
-    const learnt = [...addresses.slice(0, LEARNT_MAX), ...this.#settings.brokers]
-    const byName = new Map(learnt.map((address) => [formatAddress(address), address]))
-    this.#candidates = [...byName.values()]
+    const all = [...this.#settings.brokers, ...addresses]
+    this.#addresses = [...new Map(all.map((each) => [formatAddress(each), each])).values()]
   }
 
-  /** Asks one broker after the other until one answers. The call must bear to be made twice. */
+  /** Asks one after the other of those that are known, beginning with who has answered last, until one answers. */
   async any<R>(call: Call<R>): Promise<R> {
     const failures: unknown[] = []
-    const candidates = this.#candidates
-    for (const address of candidates) {
+    const last = this.#answering
+    this.#answering = undefined
+    const others = this.#addresses.filter((each) => each !== last)
+    for (const address of last ? [last, ...others] : others) {
       try {
         const answer = await this.at(address, 'ask', call)
-        if (failures.length > 0) this.#prefer(address)
+        this.#answering = address
         return answer
       } catch (error) {
-        if (!(error instanceof Unreachable) && !isNetworkError(error)) throw error
+        if (!(error instanceof Unreachable) && !isBroken(error)) throw error
         failures.push(error)
       }
     }
     if (failures.length === 1) throw failures[0]
-    const all = candidates.map(formatAddress).join(', ')
-    throw new Unreachable(`none of ${all} answers`, failures.at(-1))
-  }
-
-  #prefer(address: Address): void {
-    this.#candidates = [address, ...this.#candidates.filter((other) => other !== address)]
+    const all = this.#addresses.map(formatAddress).join(', ')
+    const reason = failures.find((failure) => !isPassing(failure)) ?? failures.at(-1)
+    throw new Unreachable(`none of ${all} answers`, reason)
   }
 
   async close(): Promise<void> {
@@ -128,6 +121,13 @@ export class Brokers {
   }
 }
 
+/** What a connection still had to say is of no use any more: it ends at once, also if the other side takes nothing. */
 async function closed(connection: Connection): Promise<void> {
-  await connection.close().catch(() => {})
+  const { socket } = connection
+  connection.close().catch(() => {})
+  if (!socket || socket.closed) return
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve())
+    socket.destroy()
+  })
 }

@@ -122,6 +122,8 @@ const OPTION_NAMES = [
 const TOPIC_NAME = /^(?!\.\.?$)[a-zA-Z0-9._-]{1,249}$/
 const PARTITION_MAX = 2 ** 31 - 1
 const MS_MAX = 3_600_000
+/** So many brokers at least may be silent before the time is over. */
+const TRIES_MIN = 3
 /** No single request may use up the whole time: another broker may have to be asked. */
 const REQUEST_MS_MAX = 10_000
 const CONNECT_MS_MAX = 5_000
@@ -149,8 +151,8 @@ export function kafkaSettings(options: KafkaLogOptions<never, never>): KafkaSett
     isCommittedOnly: isolation === 'read_committed',
     compression,
     timeoutMs,
-    connectMs: Math.min(timeoutMs, CONNECT_MS_MAX),
-    requestMs: Math.min(timeoutMs, REQUEST_MS_MAX),
+    connectMs: Math.min(Math.ceil(timeoutMs / TRIES_MIN), CONNECT_MS_MAX),
+    requestMs: Math.min(Math.ceil(timeoutMs / TRIES_MIN), REQUEST_MS_MAX),
     maxPendingBytes: checkInteger(
       options.maxPendingBytes ?? 64 * MIB,
       'maxPendingBytes',

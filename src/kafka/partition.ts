@@ -8,8 +8,8 @@ import { encodeProduce } from './produce-request.ts'
 import { checkAnswer, Refusal } from './refusals.ts'
 import { answered, type Leader, type PartitionFacts, readFacts } from './topic-facts.ts'
 
-/** So often a topic may be unknown before it is believed: a broker that has just started may not have heard of it. */
-const UNKNOWN_MAX = 4
+/** So long a topic has to be unknown before it is believed: a broker that has just started may not have heard of it. */
+const UNKNOWN_MS = 200
 
 const UNKNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID'])
 const EARLIEST = -2n
@@ -41,6 +41,9 @@ export class Partition {
   #looking: Promise<PartitionFacts> | undefined
   /** That of the topic which was there at first. */
   #topicId: string | undefined
+  /** Why nothing can be asked of it any more. */
+  #gone: TidemarkError | undefined
+  #unknownSince: number | undefined
 
   constructor(brokers: Brokers, settings: KafkaSettings) {
     this.brokers = brokers
@@ -92,33 +95,39 @@ export class Partition {
     return persist(this.brokers.clock, `find ${this.name}`, this.deadline(), () => this.#look())
   }
 
-  /** Those who look at the same time look once. */
+  /** Tries it once; those who look at the same time look once. */
   #look(): Promise<PartitionFacts> {
-    this.#looking ??= this.#lookUntilKnown().finally(() => {
+    this.#looking ??= this.#lookOnce().finally(() => {
       this.#looking = undefined
     })
     return this.#looking
   }
 
-  async #lookUntilKnown(): Promise<PartitionFacts> {
-    const { clock } = this.brokers
-    let unknown = 0
-    const facts = await persist(clock, `find ${this.name}`, this.deadline(), async () => {
-      try {
-        return await readFacts(this.brokers, this.topic, this.index)
-      } catch (error) {
-        const isUnknown = error instanceof Refusal && error.id === 'UNKNOWN_TOPIC_OR_PARTITION'
-        if (!isUnknown || ++unknown >= UNKNOWN_MAX) throw error
-        throw new Refusal('LEADER_NOT_AVAILABLE', error.message)
-      }
-    })
+  async #lookOnce(): Promise<PartitionFacts> {
+    if (this.#gone) throw this.#gone
+    const facts = await this.#known()
     this.#topicId ??= facts.topicId
     if (facts.topicId !== this.#topicId) {
       const problem = `the topic ${this.topic} was deleted, and made again as another one`
-      throw new TidemarkError('NOT_FOUND', problem)
+      this.#gone = new TidemarkError('NOT_FOUND', problem)
+      throw this.#gone
     }
     this.#facts = facts
     return facts
+  }
+
+  async #known(): Promise<PartitionFacts> {
+    const since = this.#unknownSince
+    this.#unknownSince = undefined
+    try {
+      return await readFacts(this.brokers, this.topic, this.index)
+    } catch (error) {
+      if (!(error instanceof Refusal && UNKNOWN.has(error.id))) throw error
+      const now = this.brokers.clock.monotonic()
+      this.#unknownSince = since ?? now
+      if (now - this.#unknownSince >= UNKNOWN_MS) throw error
+      throw new Refusal('LEADER_NOT_AVAILABLE', error.message)
+    }
   }
 
   /** The first offset that is kept. */
@@ -179,15 +188,21 @@ export class Partition {
 
   /**
    * Hands a batch of records to the leader, once; resolves when all replicas in sync have it. Rejects with what the client
-   * or the broker says.
+   * or the broker says. `sending` is called just before it goes out, and throws if it shall not.
    */
-  produce(batch: Buffer, transactionalId: string | null): Promise<Produced> {
+  produce(
+    batch: Buffer,
+    transactionalId: string | null,
+    sending: () => void = () => {},
+  ): Promise<Produced> {
     return this.once('produce', async (connection) => {
+      sending()
       const { client, topic, index, settings } = this
       const write = () =>
         encodeProduce(client, {
           transactionalId,
-          timeoutMs: settings.requestMs,
+          // It shall say so before we have given up.
+          timeoutMs: Math.ceil(0.8 * settings.requestMs),
           topic,
           partition: index,
           batch,

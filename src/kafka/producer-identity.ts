@@ -21,6 +21,7 @@ export class ProducerIdentity {
   #id: number | undefined
   #epoch = 0
   #sequence = 0
+  #beginning: Promise<void> | undefined
 
   constructor(brokers: Brokers) {
     this.#brokers = brokers
@@ -28,7 +29,13 @@ export class ProducerIdentity {
 
   /** The numbers of the next batch. Asks for an id if there is none; rejects with what the client or the broker says. */
   async next(): Promise<BatchProducer> {
-    if (this.#id === undefined) await this.#begin()
+    if (this.#id === undefined) {
+      // A try that was given up may still be asking.
+      this.#beginning ??= this.#begin().finally(() => {
+        this.#beginning = undefined
+      })
+      await this.#beginning
+    }
     return { id: this.#id!, epoch: this.#epoch, sequence: this.#sequence, isTransactional: false }
   }
 

@@ -20,6 +20,14 @@ export class Unreachable extends Error {
   }
 }
 
+/** The time was over before there was an answer. */
+export class Expired extends Error {
+  constructor() {
+    super('no answer came in time')
+    this.name = 'Expired'
+  }
+}
+
 /** What passes by itself: a leader that is being elected, replicas that are behind, a coordinator that loads. */
 const PASSING = new Set([
   'BROKER_NOT_AVAILABLE',
@@ -45,8 +53,18 @@ const PASSING = new Set([
   'UNSTABLE_OFFSET_COMMIT',
 ])
 
-/** After these it is not known whether the leader has appended. */
-const DOUBTFUL = new Set(['REQUEST_TIMED_OUT', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'])
+/**
+ * After these the leader may have appended: also one that has learnt while it waited for the others that it leads no more says
+ * the same as one that never led (DelayedProduce, in Kafka's source).
+ */
+const DOUBTFUL = new Set([
+  'KAFKA_STORAGE_ERROR',
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  'NOT_LEADER_OR_FOLLOWER',
+  'REPLICA_NOT_AVAILABLE',
+  'REQUEST_TIMED_OUT',
+  'UNKNOWN_SERVER_ERROR',
+])
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
   CLUSTER_AUTHORIZATION_FAILED: 'DENIED',
@@ -67,12 +85,12 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 /** True if it is worth asking again, perhaps somebody else. What is no answer at all, a broken connection, passes too. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof Refusal) return PASSING.has(error.id)
-  return (error instanceof Unreachable && !isDenied(error)) || isNetworkError(error)
+  return (error instanceof Unreachable && !isDenied(error)) || isBroken(error)
 }
 
-/** True if a request that failed so may have been carried out. */
+/** True if a request that was sent, and failed so, may have been carried out. */
 export function isDoubtful(error: unknown): boolean {
-  return error instanceof Refusal ? DOUBTFUL.has(error.id) : isNetworkError(error)
+  return error instanceof Refusal ? DOUBTFUL.has(error.id) : !(error instanceof Unreachable)
 }
 
 /** The error for a caller; `what` completes "cannot ...". What is no failure of Kafka's stays as it is. */
@@ -84,7 +102,7 @@ export function kafkaError(what: string, error: unknown): unknown {
     const code = CODES[error.id] ?? (PASSING.has(error.id) ? 'UNAVAILABLE' : 'INVALID_ARGUMENT')
     return new TidemarkError(code, `cannot ${what}: ${error.message}`, {}, error)
   }
-  if (error instanceof Unreachable || isNetworkError(error)) {
+  if (error instanceof Unreachable || error instanceof Expired || isOfClient(error)) {
     return new TidemarkError('UNAVAILABLE', `cannot ${what}: ${reasonOf(error)}`, {}, error)
   }
   return error
@@ -126,10 +144,15 @@ function isDenied(error: unknown): boolean {
   return false
 }
 
-/** The client's codes for a connection that broke, was never there, or an answer that did not come. */
-export function isNetworkError(error: unknown): boolean {
+/** True for a connection that broke, was never there, or that an answer did not come by. */
+export function isBroken(error: unknown): boolean {
   const code = codeOf(error)
   return code === 'PLT_KFK_NETWORK' || code === 'PLT_KFK_TIMEOUT'
+}
+
+/** True for what the client says, such as that an answer is not one of Kafka's. */
+function isOfClient(error: unknown): boolean {
+  return codeOf(error)?.startsWith('PLT_KFK_') ?? false
 }
 
 function codeOf(error: unknown): string | undefined {

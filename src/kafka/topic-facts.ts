@@ -49,8 +49,8 @@ export async function readFacts(
   )
   brokers.learn(answer.brokers.map(({ host, port }) => ({ host, port })))
   const found = answer.topics.find(({ name }) => name === topic)
-  if (!found) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION')
-  checkAnswer(client, found.errorCode)
+  if (!found) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${topic}`)
+  checkAnswer(client, found.errorCode, found.errorCode === 0 ? null : `the topic ${topic}`)
   const own = found.partitions.find(({ partitionIndex }) => partitionIndex === partition)
   if (!own) {
     const { length } = found.partitions
