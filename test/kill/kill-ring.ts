@@ -1,14 +1,17 @@
 // node build/test/kill/kill-ring.js --rounds=100 --seed=1 [--min=100 --max=1000] [--log=folder] [--kv]
 // node build/test/kill/kill-ring.js --quorum [--minutes=5 | --seconds=N] --seed=1 [--json] [--bug=receipts]
 // node build/test/kill/kill-ring.js --machines [--json]
+// node build/test/kill/kill-ring.js --kafka [--minutes=5 | --seconds=N] --seed=1 [--json]
 // Prints a line a round, and ends with 1 at the first promise that is broken; then the log is kept.
 // --quorum: three members in three processes, of which one after the other is killed and started again; in the end all that clients
 // were told is judged. With --bug=receipts an append that is asked for again is not recognized, and the ring must end with 1.
 // --machines: a hundred state machines on three members, which are stopped and started again in turn.
+// --kafka: three brokers of Apache Kafka, of which one after the other is killed and started again.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { ringOfKafka } from './kafka/main.js'
 import { ringOfMachines, ringOfQuorum } from './quorum/main.js'
 
 const { values } = parseArgs({
@@ -21,6 +24,7 @@ const { values } = parseArgs({
     kv: { type: 'boolean', default: false },
     quorum: { type: 'boolean', default: false },
     machines: { type: 'boolean', default: false },
+    kafka: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '5' },
     seconds: { type: 'string' },
     bug: { type: 'string' },
@@ -33,9 +37,9 @@ const seed = Number(values.seed)
 const folder = values.log ?? mkdtempSync(join(tmpdir(), 'tidemark-ring-'))
 const startedAt = performance.now()
 const ms = 1000 * Number(values.seconds ?? 60 * Number(values.minutes))
-const ofQuorum = values.quorum || values.machines
+const ofCluster = values.quorum || values.machines || values.kafka
 if (!values.json) {
-  console.log(`${ofQuorum ? '' : `${rounds} kills, `}seed ${seed}, log ${folder}`)
+  console.log(`${ofCluster ? '' : `${rounds} kills, `}seed ${seed}, log ${folder}`)
 }
 const lifeMs = { min: Number(values.min), max: Number(values.max) }
 
@@ -87,9 +91,9 @@ async function ringOfMap(): Promise<void> {
 }
 
 try {
-  if (ofQuorum) {
+  if (ofCluster) {
     const { bug, json } = values
-    const ring = values.quorum ? ringOfQuorum : ringOfMachines
+    const ring = values.kafka ? ringOfKafka : values.quorum ? ringOfQuorum : ringOfMachines
     if (!(await ring({ folder, seed, ms, bug, json }))) throw new Error('a promise was broken')
   } else {
     await (values.kv ? ringOfMap() : ringOfLog())

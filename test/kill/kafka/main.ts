@@ -1,0 +1,43 @@
+// What `npm run kill -- --kafka` runs, and what it prints.
+import { kafkaUnavailable } from '../../kafka/apache-kafka.ts'
+import { type KafkaRingResult, kafkaRing } from './ring.ts'
+
+export interface MainOptions {
+  readonly folder: string
+  readonly seed: number
+  readonly ms: number
+  readonly json: boolean
+}
+
+/** Resolves with whether every promise was kept; also where there is no Kafka, and says so. */
+export async function ringOfKafka({ folder, seed, ms, json }: MainOptions): Promise<boolean> {
+  process.env.TIDEMARK_KAFKA = '1'
+  const reason = kafkaUnavailable()
+  if (reason !== undefined) {
+    console.log(`skipped: no Apache Kafka here: ${reason}`)
+    return true
+  }
+  const result = await kafkaRing({
+    folder,
+    seed,
+    ms,
+    onKill: (number, broker, acknowledged) => {
+      if (!json) console.log(`${number}: broker ${broker}; ${acknowledged} acknowledged`)
+    },
+  })
+  console.log(json ? JSON.stringify({ seed, ...result }) : described(result))
+  return result.faults.length === 0
+}
+
+export function described(result: KafkaRingResult): string {
+  const { acknowledged, unavailable, uncertain, kept, entries, lost, twice, kills } = result
+  const codes = Object.entries(result.codes).map(([code, count]) => `${code} ${count}`)
+  return [
+    ...result.faults.slice(0, 20).map((fault) => `FAULT: ${fault}`),
+    `${kills} brokers and ${result.writersKilled} writers killed: ${acknowledged} appends acknowledged, ${unavailable} unavailable, ${uncertain} uncertain; ${entries} entries, ${kept} of them with no answer, ${lost} lost, ${twice} twice`,
+    `${result.appendsPerSecond.toFixed(0)} appends/s, ${result.longestGapMs.toFixed(0)} ms at most without an acknowledgement`,
+    `maps: ${result.requests} requests, ${result.retries} asked again, reopened ${result.reopened} times`,
+    `met: ${codes.join(', ') || 'nothing'}`,
+    result.faults.length === 0 ? 'all promises kept' : `${result.faults.length} FAULTS`,
+  ].join('\n')
+}
