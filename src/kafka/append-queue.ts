@@ -5,6 +5,7 @@ import type { Partition } from './partition.ts'
 import { persist } from './patience.ts'
 import { ProducerIdentity } from './producer-identity.ts'
 import { Expired, isDoubtful, Refusal } from './refusals.ts'
+import type { TideMarks } from './tide-marks.ts'
 import type { BatchLimits } from './topic-configs.ts'
 
 interface Call {
@@ -46,16 +47,16 @@ export class AppendQueue {
   readonly #partition: Partition
   readonly #limits: BatchLimits
   readonly #identity: ProducerIdentity
-  readonly #onAppended: (end: number) => void
+  readonly #marks: TideMarks
   readonly #queue: Call[] = []
   #bytes = 0
   #running: Promise<void> | undefined
 
-  constructor(partition: Partition, limits: BatchLimits, onAppended: (end: number) => void) {
+  constructor(partition: Partition, limits: BatchLimits, marks: TideMarks) {
     this.#partition = partition
     this.#limits = limits
     this.#identity = new ProducerIdentity(partition.brokers)
-    this.#onAppended = onAppended
+    this.#marks = marks
   }
 
   /** Rejects with OVERLOADED, TOO_LARGE, INVALID_ARGUMENT, UNAVAILABLE (nothing was appended), UNCERTAIN, DENIED. */
@@ -140,6 +141,7 @@ export class AppendQueue {
         `cannot ${what}: what came before it took all the time`,
       )
     }
+    const known = this.#marks.high
     const state: Sending = { isSent: false, isDoubtful: false, isOver: false }
     try {
       const first = await persist(
@@ -152,7 +154,10 @@ export class AppendQueue {
         },
       )
       this.#identity.taken(records.length)
-      this.#onAppended(first + records.length)
+      // Brokers before 4.1 take a batch by the topic's name alone: it may be another topic by now.
+      if (first < known) await this.#partition.look()
+      this.#marks.checkEnd(first, known)
+      this.#marks.appended(first + records.length)
       return first
     } catch (error) {
       state.isOver = true

@@ -1,8 +1,8 @@
-import { TidemarkError } from '../base/index.ts'
+import { InvariantError, TidemarkError } from '../base/index.ts'
 import { type Address, type Clock, formatAddress } from '../io/index.ts'
 import type { Client, Connection } from './client.ts'
 import type { KafkaSettings } from './kafka-options.ts'
-import { isBroken, isPassing, Unreachable } from './refusals.ts'
+import { Garbled, isBroken, isOfClient, isPassing, Refusal, Unreachable } from './refusals.ts'
 
 /**
  * Who shares a connection. A broker answers what comes by one connection in order, so a request that waits for
@@ -10,9 +10,9 @@ import { isBroken, isPassing, Unreachable } from './refusals.ts'
  */
 export type Lane = 'ask' | 'produce' | 'read' | 'tail'
 
-export type Call<R> = (connection: Connection) => Promise<R>
+const IP = /:|^[\d.]+$/
 
-const IP_ADDRESS = /:|^[\d.]+$/
+export type Call<R> = (connection: Connection) => Promise<R>
 
 interface Line {
   readonly connection: Connection
@@ -55,8 +55,9 @@ export class Brokers {
       return await call(line.connection)
     } catch (error) {
       // Of a connection that has broken, or that an answer is missing on, the client makes nothing more.
-      if (isBroken(error)) this.#drop(key, line)
-      throw error
+      const isGarbled = !isOurs(error) && !isOfClient(error)
+      if (isBroken(error) || isGarbled) this.#drop(key, line)
+      throw isGarbled ? new Garbled(formatAddress(address), error) : error
     }
   }
 
@@ -101,8 +102,9 @@ export class Brokers {
     const connection = new this.client.Connection(clientId, {
       connectTimeout: connectMs,
       requestTimeout: requestMs,
-      // A name of a server is no address (RFC 6066). The certificate is checked against either.
-      ...(tls && { tls, tlsServerName: IP_ADDRESS.test(host) ? false : host }),
+      ...(tls && { tls }),
+      // An IP address is no name of a server (RFC 6066).
+      ...(tls && !IP.test(host) && { tlsServerName: host }),
       ...(sasl && { sasl }),
     })
     const ready = Promise.resolve(connection.connect(host, port))
@@ -119,6 +121,13 @@ export class Brokers {
     if (this.#lines.get(key) === line) this.#lines.delete(key)
     void closed(line.connection)
   }
+}
+
+/** True for what this layer says; what comes besides is what reading an answer that is none throws. */
+function isOurs(error: unknown): boolean {
+  return (
+    error instanceof Refusal || error instanceof TidemarkError || error instanceof InvariantError
+  )
 }
 
 /** What a connection still had to say is of no use any more: it ends at once, also if the other side takes nothing. */

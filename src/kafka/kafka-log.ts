@@ -97,7 +97,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     this.#view = view
     this.#configs = configs
     this.#limits = batchLimits(partition.client, settings, configs)
-    this.#queue = new AppendQueue(partition, this.#limits, (end) => view.marks.appended(end))
+    this.#queue = new AppendQueue(partition, this.#limits, view.marks)
     this.#codec = codec
     const checkOpen = () => this.#checkOpen()
     this.snapshots = settings.dir

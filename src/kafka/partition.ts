@@ -110,6 +110,7 @@ export class Partition {
     if (facts.topicId !== this.#topicId) {
       const problem = `the topic ${this.topic} was deleted, and made again as another one`
       this.#gone = new TidemarkError('NOT_FOUND', problem)
+      this.#facts = undefined
       throw this.#gone
     }
     this.#facts = facts

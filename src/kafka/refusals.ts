@@ -28,6 +28,14 @@ export class Expired extends Error {
   }
 }
 
+/** What came is no answer of Kafka's. */
+export class Garbled extends Error {
+  constructor(address: string, cause: unknown) {
+    super(`what ${address} answers is not Kafka's protocol`, { cause })
+    this.name = 'Garbled'
+  }
+}
+
 /** What passes by itself: a leader that is being elected, replicas that are behind, a coordinator that loads. */
 const PASSING = new Set([
   'BROKER_NOT_AVAILABLE',
@@ -102,7 +110,9 @@ export function kafkaError(what: string, error: unknown): unknown {
     const code = CODES[error.id] ?? (PASSING.has(error.id) ? 'UNAVAILABLE' : 'INVALID_ARGUMENT')
     return new TidemarkError(code, `cannot ${what}: ${error.message}`, {}, error)
   }
-  if (error instanceof Unreachable || error instanceof Expired || isOfClient(error)) {
+  const isNoAnswer =
+    error instanceof Unreachable || error instanceof Expired || error instanceof Garbled
+  if (isNoAnswer || isOfClient(error)) {
     return new TidemarkError('UNAVAILABLE', `cannot ${what}: ${reasonOf(error)}`, {}, error)
   }
   return error
@@ -151,7 +161,7 @@ export function isBroken(error: unknown): boolean {
 }
 
 /** True for what the client says, such as that an answer is not one of Kafka's. */
-function isOfClient(error: unknown): boolean {
+export function isOfClient(error: unknown): boolean {
   return codeOf(error)?.startsWith('PLT_KFK_') ?? false
 }
 
