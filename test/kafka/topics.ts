@@ -62,7 +62,7 @@ export async function leadersOf(broker: string, topic: string): Promise<number[]
   return (topics.get(topic)?.partitions ?? []).map(({ leader }) => leader)
 }
 
-async function withAdmin<T>(broker: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
+export async function withAdmin<T>(broker: string, ask: (admin: Admin) => Promise<T>): Promise<T> {
   const common = { clientId: 'tidemark-test', retries: 0, timeout: TRY_MS, connectTimeout: TRY_MS }
   const admin = new Admin({ ...common, bootstrapBrokers: [broker] })
   try {
