@@ -261,13 +261,21 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const { settings, brokers } = this.#partition
     const deadline = this.#partition.deadline()
     const known = marks.high
-    const end = await this.#partition.latest(false)
-    marks.checkEnd(end, known)
-    if (!settings.isCommittedOnly) marks.raiseHigh(end)
-    while (marks.high < end) {
-      marks.raiseHigh(await this.#partition.latest(true))
-      if (marks.high >= end) return
-      if (brokers.clock.monotonic() > deadline) throw this.#heldBack(end)
+    if (!settings.isCommittedOnly) {
+      const end = await this.#partition.latest(false)
+      marks.checkEnd(end, known)
+      marks.raiseHigh(end)
+      return
+    }
+    // They are answered in this order.
+    const [end, shown] = await Promise.all(
+      [false, true].map((each) => this.#partition.latest(each)),
+    )
+    marks.checkEnd(end!, known)
+    for (let stable = shown!; ; stable = await this.#partition.latest(true)) {
+      marks.learnStable(stable, end!)
+      if (stable >= end!) return
+      if (brokers.clock.monotonic() > deadline) throw this.#heldBack(stable, end!)
       await pause(brokers.clock, PAUSE_MS)
       this.#checkOpen()
     }
@@ -327,9 +335,8 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     throw new TidemarkError('CLOSED', `the log ${this.name} is closed`)
   }
 
-  #heldBack(end: number): TidemarkError {
-    const { high } = this.#view.marks
-    const problem = `a transaction of somebody else is open at ${high} of ${this.name}, so that nothing up to ${end} is shown`
+  #heldBack(stable: number, end: number): TidemarkError {
+    const problem = `a transaction of somebody else is open at ${stable} of ${this.name}, so that nothing up to ${end} is shown`
     return new TidemarkError('UNAVAILABLE', problem)
   }
 

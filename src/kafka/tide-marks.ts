@@ -43,6 +43,12 @@ export class TideMarks {
     this.raiseHigh(isCommittedOnly ? lastStable : highWatermark)
   }
 
+  /** Nothing up to `stable` belongs to a transaction that is open, and the partition ends at `end`. */
+  learnStable(stable: number, end: number): void {
+    this.#isHeldBack = stable < end
+    this.raiseHigh(stable)
+  }
+
   /** Throws CORRUPT if the partition ends before what was known to be safe when its end was asked for. */
   checkEnd(end: number, known: number): void {
     if (end >= known) return
