@@ -14,6 +14,7 @@ const STATUS: KafkaStatus = {
   inSync: [1, 3],
   minInsyncReplicas: 2,
   cleanupPolicy: 'delete',
+  retentionMs: Number.POSITIVE_INFINITY,
   lowWaterMark: 1000,
   highWaterMark: 4500,
 }
