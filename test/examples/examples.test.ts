@@ -89,6 +89,22 @@ describe('the examples', () => {
     assert.equal(first, 'entry 3 is on the disk')
   })
 
+  example('same-program.js', async (folder) => {
+    assert.deepEqual(await runExample('same-program.js', folder), [
+      'a new ledger',
+      'bank gives ada 10',
+      'ada gives grace 6',
+      '{"bank":-10,"ada":4,"grace":6}',
+      'a snapshot before offset 2',
+    ])
+    assert.deepEqual(await runExample('same-program.js', folder), [
+      'the ledger is there',
+      'ada has not got 6',
+      '{"bank":-10,"ada":4,"grace":6}',
+      'a snapshot before offset 3',
+    ])
+  })
+
   example('crash-safe-counter.js', async (folder) => {
     assert.deepEqual(await runExample('crash-safe-counter.js', folder), [
       'rebuilt from 0 changes: {}',
