@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { Log, TidemarkError } from 'tidemark'
+import { KafkaLog } from 'tidemark/kafka'
 import { bytes } from '#dist/log/codec.js'
 import { logSettings } from '#dist/log/options.js'
 import { pageAt, ROOT, tableBehind } from './pages.ts'
@@ -50,6 +51,19 @@ describe('the options in the README', () => {
     assert.ok(compared >= 12)
     assert.equal(rows.find(([cell]) => cell === '`codec`')?.[1], '`bytes`')
     assert.equal(typeof bytes.encode, 'function')
+  })
+})
+
+describe('the options in docs/kafka.md', () => {
+  it('are those that there are', async () => {
+    const unknown = { 'no such option': 1, brokers: 'a:1', topic: 'a' }
+    const error: unknown = await KafkaLog.open(unknown).catch((thrown) => thrown)
+    assert.ok(error instanceof TidemarkError)
+    const known = error.message.split('; there is ')[1]!.split(', ')
+    const named = tableBehind(pageAt('docs/kafka.md'), '## Options').flatMap(([cell]) =>
+      wordsOf(cell!),
+    )
+    assert.deepEqual(named.sort(), known.sort())
   })
 })
 
