@@ -13,7 +13,7 @@ function promiseText({ replicas, inSync, minInsyncReplicas: min }: KafkaStatus):
     return `acknowledged when all that are in sync have it in memory; ${disks}. How many these must be, may not be read here`
   }
   if (min > of) {
-    return `nothing can be appended: min.insync.replicas is ${min}, and there are ${of} replicas`
+    return `min.insync.replicas is ${min}, and there are ${of} replicas: some brokers refuse every entry then, others ask for ${of} only`
   }
   const promise =
     min === 1
@@ -37,6 +37,7 @@ export function kafkaStatusText(status: KafkaStatus): string {
     ['in sync', inSync.join(', ') || 'none'],
     ['min.insync.replicas', String(minInsyncReplicas ?? unreadable)],
     ['cleanup.policy', cleanupPolicy ?? unreadable],
+    ['retention.ms', String(status.retentionMs ?? unreadable)],
     ['low-water mark', String(lowWaterMark)],
     ['high-water mark', String(highWaterMark)],
     ['offsets between', count(highWaterMark - lowWaterMark)],
@@ -46,6 +47,8 @@ export function kafkaStatusText(status: KafkaStatus): string {
 
 /** What is not known is null. */
 export function kafkaStatusJson(status: KafkaStatus): string {
-  const { leader = null, minInsyncReplicas = null, cleanupPolicy = null } = status
-  return `${JSON.stringify({ ...status, leader, minInsyncReplicas, cleanupPolicy })}\n`
+  const { leader = null, minInsyncReplicas = null } = status
+  const { cleanupPolicy = null, retentionMs = null } = status
+  const known = { leader, minInsyncReplicas, cleanupPolicy, retentionMs }
+  return `${JSON.stringify({ ...status, ...known })}\n`
 }

@@ -9,8 +9,11 @@ const KEEP_ALL = { 'retention.ms': '-1', 'retention.bytes': '-1' }
 /** The brokers' own default. */
 const DEFAULT_REPLICAS = -1
 
-/** Makes the topic, unless there is one. Rejects with INVALID_ARGUMENT, UNAVAILABLE, DENIED. */
-export async function createTopic(partition: Partition, design: KafkaTopicDesign): Promise<void> {
+/** Makes the topic, and returns true, unless there is one. Rejects with INVALID_ARGUMENT, UNAVAILABLE, DENIED. */
+export async function createTopic(
+  partition: Partition,
+  design: KafkaTopicDesign,
+): Promise<boolean> {
   const { brokers, topic, settings } = partition
   const { client } = brokers
   const asked = {
@@ -23,7 +26,7 @@ export async function createTopic(partition: Partition, design: KafkaTopicDesign
       value,
     })),
   }
-  await persist(brokers.clock, `make the topic ${topic}`, partition.deadline(), async () => {
+  return persist(brokers.clock, `make the topic ${topic}`, partition.deadline(), async () => {
     // A broker hands it on to the controller.
     const answer = await brokers.any((connection) =>
       answered(client.createTopicsV7.api.async(connection, [asked], settings.requestMs, false)),
@@ -32,8 +35,9 @@ export async function createTopic(partition: Partition, design: KafkaTopicDesign
     try {
       checkAnswer(client, own.errorCode, own.errorMessage)
     } catch (error) {
-      if (error instanceof Refusal && error.id === 'TOPIC_ALREADY_EXISTS') return
+      if (error instanceof Refusal && error.id === 'TOPIC_ALREADY_EXISTS') return false
       throw error
     }
+    return true
   })
 }

@@ -59,7 +59,7 @@ export interface KafkaStatus {
   /** How many must have an entry before it is acknowledged; undefined where this program may not know. */
   readonly minInsyncReplicas: number | undefined
   readonly cleanupPolicy: string | undefined
-  /** What is older is deleted, by the entries' own times; infinite if nothing is, undefined where that may not be known. */
+  /** What is older is deleted, by the entries' own times; -1 if nothing is, undefined where that may not be known. */
   readonly retentionMs: number | undefined
   readonly lowWaterMark: number
   readonly highWaterMark: number
@@ -124,7 +124,10 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const brokers = new Brokers(await loadClient(), settings)
     try {
       const partition = new Partition(brokers, settings)
-      if (settings.create) await createTopic(partition, settings.create)
+      // To look needs no right to make one.
+      if (settings.create && !(await partition.isThere())) {
+        if (await createTopic(partition, settings.create)) partition.expect()
+      }
       const facts = await partition.look()
       const view = new PartitionView(partition)
       const configs = await readConfigs(partition)

@@ -202,9 +202,9 @@ function saslSettings(sasl: KafkaSasl): SaslSettings {
   checkNames(sasl, ['mechanism', 'username', 'password', 'token'], 'sasl options')
   const { mechanism } = sasl
   oneOf(mechanism, 'sasl.mechanism', ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'])
-  if (mechanism === 'OAUTHBEARER') return { mechanism, token: text(sasl.token, 'sasl.token') }
+  if (mechanism === 'OAUTHBEARER') return { mechanism, token: secret(sasl.token, 'sasl.token') }
   const username = text(sasl.username, 'sasl.username')
-  return { mechanism, username, password: text(sasl.password, 'sasl.password') }
+  return { mechanism, username, password: secret(sasl.password, 'sasl.password') }
 }
 
 function checkDesign(design: KafkaTopicDesign): KafkaTopicDesign {
@@ -222,6 +222,12 @@ function oneOf(value: unknown, name: string, allowed: readonly string[]): void {
   if (typeof value === 'string' && allowed.includes(value)) return
   const list = allowed.map((each) => JSON.stringify(each)).join(', ')
   throw invalid(`${name} must be one of ${list}, not ${JSON.stringify(value)}`)
+}
+
+/** As {@link text}, but the message does not show it. */
+function secret(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw invalid(`${name} must be a string that is not empty`)
 }
 
 function text(value: unknown, name: string): string {

@@ -16,7 +16,7 @@ export interface MirrorProgress {
   readonly bytes: number
   /** The first offset in the source that is not copied. */
   readonly next: number
-  /** How many offsets the source has beyond it. */
+  /** How many offsets of the source are not looked at yet. */
   readonly lag: number
 }
 
@@ -97,6 +97,8 @@ class Mirroring {
   readonly #target: MirrorTarget
   readonly #options: MirrorOptions
   #next = 0
+  /** Up to here the source was looked through: what lies between this and `next` is nothing to copy. */
+  #seen = 0
   #entries = 0
   #bytes = 0
   /** What of that is known to be safe. */
@@ -148,11 +150,15 @@ class Mirroring {
         coming ??= reader.next()
         const result = this.#target.isDirty ? await soon(coming) : await coming
         if (result === undefined) {
+          this.#seen = this.#source.log.highWaterMark
           await this.#settle()
           continue
         }
         coming = undefined
-        if (result.done) break
+        if (result.done) {
+          this.#seen = to ?? this.#seen
+          break
+        }
         await this.#write(result.value)
       }
     } catch (error) {
@@ -183,7 +189,7 @@ class Mirroring {
       entries: this.#entries,
       bytes: this.#bytes,
       next: this.#next,
-      lag: Math.max(0, this.#source.log.highWaterMark - this.#next),
+      lag: Math.max(0, this.#source.log.highWaterMark - Math.max(this.#next, this.#seen)),
     }
   }
 }

@@ -54,7 +54,10 @@ export class PartitionView {
 
   /** Why an offset cannot be read; what is no question of the offset stays, as `kafkaError` says. */
   async explained(error: unknown, offset: number): Promise<unknown> {
-    if (!isOutOfRange(error)) return kafkaError(`read ${this.partition.name}`, error)
+    if (!isOutOfRange(error)) {
+      const isTold = error instanceof TidemarkError
+      return isTold ? error : kafkaError(`read ${this.partition.name}`, error)
+    }
     try {
       this.marks.raiseLow(await this.partition.earliest())
       this.checkNotTrimmed(offset)

@@ -9,7 +9,7 @@ import { checkAnswer, Refusal } from './refusals.ts'
 import { answered, type Leader, type PartitionFacts, readFacts } from './topic-facts.ts'
 
 /** So long a topic has to be unknown before it is believed: a broker that has just started may not have heard of it. */
-const UNKNOWN_MS = 200
+const UNKNOWN_MS = 1_000
 
 const UNKNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID'])
 const EARLIEST = -2n
@@ -43,6 +43,7 @@ export class Partition {
   #topicId: string | undefined
   /** Why nothing can be asked of it any more. */
   #gone: TidemarkError | undefined
+  #isExpected = false
   #unknownSince: number | undefined
 
   constructor(brokers: Brokers, settings: KafkaSettings) {
@@ -95,6 +96,24 @@ export class Partition {
     return persist(this.brokers.clock, `find ${this.name}`, this.deadline(), () => this.#look())
   }
 
+  /** True if there is a topic of this name with this partition. */
+  isThere(): Promise<boolean> {
+    return persist(this.brokers.clock, `find ${this.name}`, this.deadline(), async () => {
+      try {
+        await readFacts(this.brokers, this.topic, this.index)
+        return true
+      } catch (error) {
+        if (error instanceof Refusal && UNKNOWN.has(error.id)) return false
+        throw error
+      }
+    })
+  }
+
+  /** The topic was made a moment ago: who does not know it yet will. */
+  expect(): void {
+    this.#isExpected = true
+  }
+
   /** Tries it once; those who look at the same time look once. */
   #look(): Promise<PartitionFacts> {
     this.#looking ??= this.#lookOnce().finally(() => {
@@ -106,6 +125,7 @@ export class Partition {
   async #lookOnce(): Promise<PartitionFacts> {
     if (this.#gone) throw this.#gone
     const facts = await this.#known()
+    this.#isExpected = false
     this.#topicId ??= facts.topicId
     if (facts.topicId !== this.#topicId) {
       const problem = `the topic ${this.topic} was deleted, and made again as another one`
@@ -126,7 +146,7 @@ export class Partition {
       if (!(error instanceof Refusal && UNKNOWN.has(error.id))) throw error
       const now = this.brokers.clock.monotonic()
       this.#unknownSince = since ?? now
-      if (now - this.#unknownSince >= UNKNOWN_MS) throw error
+      if (now - this.#unknownSince >= UNKNOWN_MS && !this.#isExpected) throw error
       throw new Refusal('LEADER_NOT_AVAILABLE', error.message)
     }
   }

@@ -6,7 +6,7 @@ export class Refusal extends Error {
   readonly id: string
 
   constructor(id: string, detail?: string | null) {
-    super(detail ? `${id}: ${detail}` : id)
+    super(detail && detail !== id ? `${id}: ${detail}` : id)
     this.name = 'Refusal'
     this.id = id
   }

@@ -26,7 +26,7 @@ export interface TopicConfigs {
   readonly isLogAppendTime: boolean
   /** `delete`, `compact`, or both. */
   readonly cleanupPolicy: string | undefined
-  /** What is older is deleted, by the entries' own times; infinite if nothing is. Undefined where it may not be read. */
+  /** What is older is deleted, by the entries' own times; -1 if nothing is. Undefined where it may not be read. */
   readonly retentionMs: number | undefined
 }
 
@@ -53,19 +53,18 @@ export async function readConfigs(partition: Partition): Promise<TopicConfigs> {
     partition.deadline(),
     () => configsOf(partition.brokers, partition.topic),
   )
-  const minInsync = values.get('min.insync.replicas')
   return {
-    maxMessageBytes: Number(values.get('max.message.bytes') ?? BATCH_BYTES_DEFAULT),
-    minInsyncReplicas: minInsync === undefined ? undefined : Number(minInsync),
+    maxMessageBytes: numberIn(values, 'max.message.bytes') ?? BATCH_BYTES_DEFAULT,
+    minInsyncReplicas: numberIn(values, 'min.insync.replicas'),
     isLogAppendTime: values.get('message.timestamp.type') === 'LogAppendTime',
     cleanupPolicy: values.get('cleanup.policy'),
-    retentionMs: retentionOf(values.get('retention.ms')),
+    retentionMs: numberIn(values, 'retention.ms'),
   }
 }
 
-function retentionOf(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  return Number(value) < 0 ? Number.POSITIVE_INFINITY : Number(value)
+function numberIn(values: ReadonlyMap<string, string>, name: string): number | undefined {
+  const value = values.get(name)
+  return value === undefined ? undefined : Number(value)
 }
 
 async function configsOf(brokers: Brokers, topic: string): Promise<Map<string, string>> {

@@ -159,7 +159,8 @@ export class TopicTarget implements MirrorTarget {
 
   /** Throws INVALID_ARGUMENT if Kafka would delete right away, for its age, what comes first. */
   async #checkKept({ log }: MirrorSource, next: number): Promise<void> {
-    const { retentionMs = Number.POSITIVE_INFINITY } = this.#configs
+    const { retentionMs = -1 } = this.#configs
+    if (retentionMs < 0) return
     const reader = log.read({ from: next })
     const { value: first } = await reader.next()
     await reader.return()

@@ -115,8 +115,8 @@ export class SharedCursor<T = Buffer> implements AsyncIterable<Entry<T>> {
   /** Removes the cursor, and closes it. */
   async delete(): Promise<void> {
     this.#checkOpen()
-    await this.close()
     await this.#store.delete()
+    await this.close()
   }
 
   async close(): Promise<void> {

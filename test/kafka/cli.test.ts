@@ -29,6 +29,9 @@ function numbers(from: number, to: number): string {
   return lines
 }
 
+/** Kafka's own default. */
+const WEEK_MS = 604_800_000
+
 describe('the command line on Kafka', { skip: kafkaUnavailable() ?? false }, () => {
   let cluster: ApacheKafka
   let topics = 0
@@ -79,7 +82,10 @@ describe('the command line on Kafka', { skip: kafkaUnavailable() ?? false }, () 
       const [name = '', ...rest] = words
       const { code, stdout, stderr } = await run([name, log, ...rest])
       assert.deepEqual([code, stdout], [1, ''], name)
-      assert.match(stderr, /^tidemark: NOT_FOUND: [^\n]+UNKNOWN_TOPIC_OR_PARTITION\n$/)
+      assert.match(
+        stderr,
+        /^tidemark: NOT_FOUND: [^\n]+UNKNOWN_TOPIC_OR_PARTITION: the topic [^\n]+\n$/,
+      )
     }
     const { code, stderr } = await run(['cat', addressOf(await made(), '').concat('/3')])
     assert.equal(code, 1)
@@ -149,7 +155,7 @@ describe('the command line on Kafka', { skip: kafkaUnavailable() ?? false }, () 
     } = JSON.parse(await done(['info', log, '--json']))
     assert.deepEqual(facts, {
       ...{ topic, partition: 1, replicas: [1], inSync: [1], minInsyncReplicas: 1 },
-      ...{ cleanupPolicy: 'delete', lowWaterMark: 4, highWaterMark: 10 },
+      ...{ cleanupPolicy: 'delete', retentionMs: WEEK_MS, lowWaterMark: 4, highWaterMark: 10 },
     })
     assert.deepEqual([leader.id, `${leader.host}:${leader.port}`], [1, cluster.brokers[0]])
     const text = await done(['info', log])
