@@ -266,7 +266,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const known = marks.high
     if (!settings.isCommittedOnly) {
       const end = await this.#partition.latest(false)
-      marks.checkEnd(end, known)
+      await this.#checkEnd(end, known)
       marks.raiseHigh(end)
       return
     }
@@ -274,7 +274,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const [end, shown] = await Promise.all(
       [false, true].map((each) => this.#partition.latest(each)),
     )
-    marks.checkEnd(end!, known)
+    await this.#checkEnd(end!, known)
     for (let stable = shown!; ; stable = await this.#partition.latest(true)) {
       marks.learnStable(stable, end!)
       if (stable >= end!) return
@@ -336,6 +336,12 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   #checkOpen(): void {
     if (this.#closing === undefined) return
     throw new TidemarkError('CLOSED', `the log ${this.name} is closed`)
+  }
+
+  async #checkEnd(end: number, known: number): Promise<void> {
+    // Where it ends is asked for by name.
+    if (end < known) await this.#partition.look()
+    this.#view.marks.checkEnd(end, known)
   }
 
   #heldBack(stable: number, end: number): TidemarkError {

@@ -4,7 +4,12 @@ import type { Client, Connection } from './client.ts'
 import { decodeFetched, type Fetched } from './fetch-response.ts'
 import type { KafkaSettings } from './kafka-options.ts'
 import { persist } from './patience.ts'
-import { encodeProduce } from './produce-request.ts'
+import {
+  decodeProduced,
+  encodeProduce,
+  produceVersion,
+  VERSION_BY_NAME,
+} from './produce-request.ts'
 import { checkAnswer, Refusal } from './refusals.ts'
 import { answered, type Leader, type PartitionFacts, readFacts } from './topic-facts.ts'
 
@@ -15,7 +20,8 @@ const UNKNOWN = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID'])
 const EARLIEST = -2n
 const LATEST = -1n
 const FETCH_BYTES_MAX = 64 * 1024 * 1024
-const API = { produce: { key: 0, version: 9 }, fetch: { key: 1, version: 13 } } as const
+const PRODUCE = 0
+const FETCH = { key: 1, version: 13 } as const
 
 export interface FetchAsk {
   readonly from: number
@@ -45,6 +51,7 @@ export class Partition {
   #gone: TidemarkError | undefined
   #isExpected = false
   #unknownSince: number | undefined
+  readonly #produceVersions = new WeakMap<Connection, number>()
 
   constructor(brokers: Brokers, settings: KafkaSettings) {
     this.brokers = brokers
@@ -200,7 +207,7 @@ export class Partition {
       const isolation = settings.isCommittedOnly ? 1 : 0
       const write = () =>
         client.fetchV13.createRequest(waitMs, 1, FETCH_BYTES_MAX, isolation, 0, -1, [topic], [], '')
-      return send(connection, API.fetch, write, decodeFetched).then((fetched) => {
+      return send(connection, FETCH, write, decodeFetched).then((fetched) => {
         checkAnswer(client, fetched.errorCode)
         return fetched
       })
@@ -217,28 +224,45 @@ export class Partition {
     sending: () => void = () => {},
   ): Promise<Produced> {
     return this.once('produce', async (connection) => {
-      sending()
       const { client, topic, index, settings } = this
+      // From version 12 on, whoever has a transaction is taken to speak the newer protocol of these (KIP-890).
+      const version =
+        transactionalId === null ? await this.#versionFor(connection) : VERSION_BY_NAME
+      sending()
       const write = () =>
-        encodeProduce(client, {
+        encodeProduce(client, version, {
           transactionalId,
           // It shall say so before we have given up.
           timeoutMs: Math.ceil(0.8 * settings.requestMs),
           topic,
+          topicId: this.#topicId!,
           partition: index,
           batch,
         })
-      const answer = await answered(
-        send(connection, API.produce, write, client.produceV9.parseResponse),
+      const api = { key: PRODUCE, version }
+      const { errorCode, errorMessage, baseOffset } = await send(
+        connection,
+        api,
+        write,
+        decodeProduced,
       )
-      const own = answer.responses[0]!.partitionResponses[0]!
-      checkAnswer(client, own.errorCode, own.errorMessage)
-      return { baseOffset: Number(own.baseOffset) }
+      checkAnswer(client, errorCode, errorMessage)
+      return { baseOffset }
     })
   }
 
+  async #versionFor(connection: Connection): Promise<number> {
+    const known = this.#produceVersions.get(connection)
+    if (known !== undefined) return known
+    const version = await produceVersion(this.client, connection)
+    this.#produceVersions.set(connection, version)
+    return version
+  }
+
   /** Gives up what is before an offset, and returns the first that is kept. */
-  deleteBefore(offset: number): Promise<number> {
+  async deleteBefore(offset: number): Promise<number> {
+    // Asked for by name: it must not be another topic by now.
+    await this.look()
     return this.ask(`trim ${this.name}`, 'ask', async (connection) => {
       const { client, topic, index, settings } = this
       const partitions = [{ partitionIndex: index, offset: BigInt(offset) }]

@@ -239,13 +239,16 @@ describe('topics', { skip }, () => {
     await delay(100)
     await deleteTopic(cluster.brokers, 'again')
     await cluster.createTopic('again')
+    const other = await opened(t, here('again'))
+    const others = ['of another topic', 'of the same name', 'and longer']
+    for (const text of others) await other.append(text)
     await refused(appendsOnly.append('second'), again)
     await refused(appendsOnly.append('third'), again)
     await following
     await refused(log.append('fourth'), again)
     await refused(log.barrier(), again)
-    await log.close()
-    await (await KafkaLog.open(here('again'))).close()
+    await refused(appendsOnly.trim(1), again)
+    assert.deepEqual(await textsOf(other), others)
   })
 
   it('what is over max.message.bytes is TOO_LARGE, and harms nothing else', async (t) => {
