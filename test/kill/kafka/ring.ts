@@ -86,7 +86,8 @@ async function killInTurn(
   for (let at = end - ms + every; at < end; at += every) {
     await delay(Math.max(0, at - performance.now()))
     const broker = random.uint32() % cluster.brokers.length
-    onKill?.(++kills, broker + 1, acknowledgedBy(writers))
+    kills++
+    onKill?.(kills, broker + 1, acknowledgedBy(writers))
     await cluster.kill(broker)
     await delay(DOWN_SHARE * every)
     await cluster.restart(broker)
