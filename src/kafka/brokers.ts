@@ -25,17 +25,15 @@ export class Brokers {
   readonly clock: Clock
   readonly #settings: KafkaSettings
   readonly #lines = new Map<string, Line>()
-  /** All that are known, those that were named when the log was opened first. */
-  #addresses: readonly Address[]
-  /** The one that has answered last. */
-  #answering: Address | undefined
+  /** All that are known, by their text: whoever has answered last comes first, whoever was silent last. */
+  #addresses: Map<string, Address>
   #isClosed = false
 
   constructor(client: Client, settings: KafkaSettings) {
     this.client = client
     this.clock = settings.clock
     this.#settings = settings
-    this.#addresses = settings.brokers
+    this.#addresses = new Map(settings.brokers.map((each) => [formatAddress(each), each]))
   }
 
   get isClosed(): boolean {
@@ -49,6 +47,7 @@ export class Brokers {
     try {
       await line.ready
     } catch (error) {
+      this.#avoid(address)
       throw new Unreachable(`${formatAddress(address)} does not answer`, error)
     }
     try {
@@ -56,27 +55,26 @@ export class Brokers {
     } catch (error) {
       // Of a connection that has broken, or that an answer is missing on, the client makes nothing more.
       const isGarbled = !isOurs(error) && !isOfClient(error)
-      if (isBroken(error) || isGarbled) this.#drop(key, line)
+      if (isBroken(error) || isGarbled) {
+        this.#avoid(address)
+        this.#drop(key, line)
+      }
       throw isGarbled ? new Garbled(formatAddress(address), error) : error
     }
   }
 
   /** These are the brokers of the cluster, as one of them says. */
   learn(addresses: readonly Address[]): void {
-    const all = [...this.#settings.brokers, ...addresses]
-    this.#addresses = [...new Map(all.map((each) => [formatAddress(each), each])).values()]
+    for (const each of addresses) this.#addresses.set(formatAddress(each), each)
   }
 
   /** Asks one after the other of those that are known, beginning with who has answered last, until one answers. */
   async any<R>(call: Call<R>): Promise<R> {
     const failures: unknown[] = []
-    const last = this.#answering
-    this.#answering = undefined
-    const others = this.#addresses.filter((each) => each !== last)
-    for (const address of last ? [last, ...others] : others) {
+    for (const [text, address] of [...this.#addresses]) {
       try {
         const answer = await this.at(address, 'ask', call)
-        this.#answering = address
+        this.#addresses = new Map([[text, address], ...this.#addresses])
         return answer
       } catch (error) {
         if (!(error instanceof Unreachable) && !isBroken(error)) throw error
@@ -84,7 +82,7 @@ export class Brokers {
       }
     }
     if (failures.length === 1) throw failures[0]
-    const all = this.#addresses.map(formatAddress).join(', ')
+    const all = this.#settings.brokers.map(formatAddress).join(', ')
     const reason = failures.find((failure) => !isPassing(failure)) ?? failures.at(-1)
     throw new Unreachable(`none of ${all} answers`, reason)
   }
@@ -115,6 +113,11 @@ export class Brokers {
     connection.on('close', () => this.#drop(key, line))
     ready.catch(() => this.#drop(key, line))
     return line
+  }
+
+  #avoid(address: Address): void {
+    const text = formatAddress(address)
+    if (this.#addresses.delete(text)) this.#addresses.set(text, address)
   }
 
   #drop(key: string, line: Line): void {
