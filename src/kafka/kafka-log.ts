@@ -190,7 +190,8 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   /**
    * Appends one entry. Resolves with its offset when all replicas in sync have it (acks=all); a lost answer, a new leader or
    * a restart does not make it twice. Rejects with UNAVAILABLE (not taken in time, and never will be), UNCERTAIN (it may
-   * be appended, or not), OVERLOADED, TOO_LARGE, INVALID_ARGUMENT, DENIED or CLOSED.
+   * be appended, or not), OVERLOADED, TOO_LARGE, INVALID_ARGUMENT, NOT_FOUND (the topic was deleted, or made again), DENIED
+   * or CLOSED.
    */
   append(data: I, options: AppendOptions = {}): Promise<number> {
     try {
@@ -220,7 +221,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
 
   /**
    * Entries in order, up to the high-water mark, or on from there. Throws TRIMMED as `Log.read` does, CORRUPT (a batch is
-   * damaged, or the replicas have lost entries), UNAVAILABLE. Who follows waits for as long as no broker answers.
+   * damaged, or the replicas have lost entries), NOT_FOUND, UNAVAILABLE. Who follows waits for as long as no broker answers.
    */
   read(options: ReadOptions = {}): EntryReader<T> {
     this.#checkOpen()
