@@ -134,6 +134,15 @@ export class ApacheKafka {
     return this.#nodes[index]!.kill()
   }
 
+  /** It holds still, and its connections stay, until it is resumed. */
+  pause(index: number): void {
+    this.#nodes[index]!.signal('SIGSTOP')
+  }
+
+  resume(index: number): void {
+    this.#nodes[index]!.signal('SIGCONT')
+  }
+
   /** Resolves when the controller has let it in, and it takes connections; after 60 s it rejects. */
   async restart(index: number): Promise<void> {
     const broker = this.#nodes[index]!

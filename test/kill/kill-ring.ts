@@ -6,7 +6,7 @@
 // --quorum: three members in three processes, of which one after the other is killed and started again; in the end all that clients
 // were told is judged. With --bug=receipts an append that is asked for again is not recognized, and the ring must end with 1.
 // --machines: a hundred state machines on three members, which are stopped and started again in turn.
-// --kafka: three brokers of Apache Kafka, of which one after the other is killed and started again.
+// --kafka: three brokers of Apache Kafka, of which one after the other is killed and started again, or made to hold still.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -21,8 +21,8 @@ export async function ringOfKafka({ folder, seed, ms, json }: MainOptions): Prom
     folder,
     seed,
     ms,
-    onKill: (number, broker, acknowledged) => {
-      if (!json) console.log(`${number}: broker ${broker}; ${acknowledged} acknowledged`)
+    onDown: (what, acknowledged) => {
+      if (!json) console.log(`${what}; ${acknowledged} acknowledged`)
     },
   })
   console.log(json ? JSON.stringify({ seed, ...result }) : described(result))
@@ -30,11 +30,11 @@ export async function ringOfKafka({ folder, seed, ms, json }: MainOptions): Prom
 }
 
 export function described(result: KafkaRingResult): string {
-  const { acknowledged, unavailable, uncertain, kept, entries, lost, twice, kills } = result
+  const { acknowledged, unavailable, uncertain, kept, entries, lost, twice, kills, pauses } = result
   const codes = Object.entries(result.codes).map(([code, count]) => `${code} ${count}`)
   return [
     ...result.faults.slice(0, 20).map((fault) => `FAULT: ${fault}`),
-    `${kills} brokers and ${result.writersKilled} writers killed: ${acknowledged} appends acknowledged, ${unavailable} unavailable, ${uncertain} uncertain; ${entries} entries, ${kept} of them with no answer, ${lost} lost, ${twice} twice`,
+    `${kills} brokers and ${result.writersKilled} writers killed, ${pauses} brokers paused: ${acknowledged} appends acknowledged, ${unavailable} unavailable, ${uncertain} uncertain; ${entries} entries, ${kept} of them with no answer, ${lost} lost, ${twice} twice`,
     `${result.appendsPerSecond.toFixed(0)} appends/s, ${result.longestGapMs.toFixed(0)} ms at most without an acknowledgement`,
     `maps: ${result.requests} requests, ${result.retries} asked again, reopened ${result.reopened} times`,
     `met: ${codes.join(', ') || 'nothing'}`,

@@ -1,4 +1,4 @@
-// The ring of Apache Kafka: three brokers, of which one after the other is killed, while clients write, follow and execute.
+// The ring of Apache Kafka: three brokers, of which one after the other is killed, or holds still, while clients write, follow and execute.
 import { setTimeout as delay } from 'node:timers/promises'
 import { KafkaLog } from 'tidemark/kafka'
 import { DurableMap } from 'tidemark/machine'
@@ -14,7 +14,7 @@ export interface KafkaRingOptions {
   readonly folder: string
   readonly seed: number
   readonly ms: number
-  readonly onKill?: (number: number, broker: number, acknowledged: number) => void
+  readonly onDown?: (what: string, acknowledged: number) => void
 }
 
 export interface KafkaRingResult extends Verdict {
@@ -22,8 +22,10 @@ export interface KafkaRingResult extends Verdict {
   readonly unavailable: number
   readonly uncertain: number
   readonly entries: number
-  /** Of brokers, and of processes that write. */
+  /** Of brokers. */
   readonly kills: number
+  /** How often a broker was made to hold still. */
+  readonly pauses: number
   readonly writersKilled: number
   readonly longestGapMs: number
   readonly appendsPerSecond: number
@@ -57,7 +59,7 @@ export async function kafkaRing(options: KafkaRingOptions): Promise<KafkaRingRes
     const place = { brokers, topic: 'commands', folder }
     const maps = [0, 1].map((i) => new MapClient(`map${i}`, place, i === 1, seed + 10 + i))
     const begun = performance.now()
-    const kills = await killInTurn(cluster, writers, options, begun + ms)
+    const downs = await downInTurn(cluster, writers, options, begun + ms)
     await Promise.all([...writers, killed, ...maps].map((each) => each.stop()))
     const { verdict, entries } = await judged(brokers, [...writers, ...killed.all], follower)
     const faults = [...verdict.faults, ...killed.faults, ...(await mapsJudged(brokers, maps))]
@@ -66,7 +68,7 @@ export async function kafkaRing(options: KafkaRingOptions): Promise<KafkaRingRes
       ...counts(writers, maps, begun),
       faults,
       entries,
-      kills,
+      ...downs,
       writersKilled: killed.all.length,
     }
   } finally {
@@ -74,26 +76,36 @@ export async function kafkaRing(options: KafkaRingOptions): Promise<KafkaRingRes
   }
 }
 
-async function killInTurn(
+async function downInTurn(
   cluster: ApacheKafka,
   writers: readonly Writer[],
-  { seed, ms, onKill }: KafkaRingOptions,
+  { seed, ms, onDown }: KafkaRingOptions,
   end: number,
-): Promise<number> {
+): Promise<{ kills: number; pauses: number }> {
   const random: Random = seededRandom(seed)
   const every = Math.min(KILL_EVERY_MS, ms / 3)
   let kills = 0
+  let pauses = 0
   for (let at = end - ms + every; at < end; at += every) {
     await delay(Math.max(0, at - performance.now()))
     const broker = random.uint32() % cluster.brokers.length
-    kills++
-    onKill?.(kills, broker + 1, acknowledgedBy(writers))
-    await cluster.kill(broker)
-    await delay(DOWN_SHARE * every)
-    await cluster.restart(broker)
+    const isKill = kills === pauses
+    const what = `${kills + pauses + 1}: broker ${broker + 1} ${isKill ? 'killed' : 'paused'}`
+    onDown?.(what, acknowledgedBy(writers))
+    if (isKill) {
+      kills++
+      await cluster.kill(broker)
+      await delay(DOWN_SHARE * every)
+      await cluster.restart(broker)
+    } else {
+      pauses++
+      cluster.pause(broker)
+      await delay(DOWN_SHARE * every)
+      cluster.resume(broker)
+    }
   }
   await delay(Math.max(0, end - performance.now()))
-  return kills
+  return { kills, pauses }
 }
 
 /** Who reads from the first moment on. */
