@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type CommitLog, type Entry, Log } from 'tidemark'
 import { KafkaLog, mirrorLog } from 'tidemark/kafka'
+import { mirrorRing } from '../kill/kafka/mirror-ring.ts'
 import { ApacheKafka, kafkaUnavailable } from './apache-kafka.ts'
 
 type PlainLog = CommitLog<Buffer, Uint8Array | string>
@@ -55,5 +56,57 @@ describe('a mirror', { skip, concurrency: 1 }, () => {
     const expected = await copied(await Log.open(from, { mode: 'read' }))
     assert.deepEqual(await copied(await KafkaLog.open(to)), expected)
     assert.deepEqual(await copied(await Log.open(back, { mode: 'read' })), expected)
+  })
+
+  it('that is killed again and again copies each entry once', { timeout: 120_000 }, async (t) => {
+    const report = await mirrorRing({
+      entries: 60_000,
+      kills: 3,
+      brokers: 1,
+      seed: Date.now() % 1000,
+    })
+    t.diagnostic(JSON.stringify(report))
+    assert.ok(report.kills >= 3)
+  })
+
+  it('shuts out another one into the same topic', async () => {
+    const [from, to] = [folder(), topic()]
+    const source = await Log.open(from)
+    await append(source, 100, 'x')
+    const stop = new AbortController()
+    let began = () => {}
+    const begun = new Promise<void>((resolve) => {
+      began = resolve
+    })
+    const { signal } = stop
+    const first = mirrorLog(from, to, { follow: true, signal, onProgress: () => began() })
+    const lost = assert.rejects(first, { code: 'LOCKED' })
+    await begun
+    assert.equal((await mirrorLog(from, to)).lag, 0)
+    await append(source, 100, 'y')
+    await lost
+    assert.equal((await mirrorLog(from, to)).entries, 100)
+    await source.close()
+    assert.equal((await copied(await KafkaLog.open(to))).length, 200)
+  })
+
+  it('refuses a target that is none of its own', async () => {
+    const [from, other, to, empty] = [folder(), folder(), topic(), folder()]
+    for (const each of [from, other, empty]) {
+      const log = await Log.open(each)
+      await append(log, 50, each)
+      await log.close()
+    }
+    await mirrorLog(from, to)
+    const wrong = { code: 'INVALID_ARGUMENT' }
+    await assert.rejects(mirrorLog(other, to), wrong)
+    await assert.rejects(mirrorLog(from, to, { from: 7 }), wrong)
+    await assert.rejects(mirrorLog(from, empty), wrong)
+    assert.equal((await mirrorLog(from, empty, { from: 20 })).entries, 30)
+    assert.equal((await mirrorLog(from, empty)).entries, 0)
+    const log = await KafkaLog.open(to)
+    await log.append('somebody else')
+    await log.close()
+    assert.equal((await mirrorLog(from, to)).entries, 0, 'the mark is looked for behind it')
   })
 })

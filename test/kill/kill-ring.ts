@@ -2,21 +2,23 @@
 // node build/test/kill/kill-ring.js --quorum [--minutes=5 | --seconds=N] --seed=1 [--json] [--bug=receipts]
 // node build/test/kill/kill-ring.js --machines [--json]
 // node build/test/kill/kill-ring.js --kafka [--minutes=5 | --seconds=N] --seed=1 [--json]
+// node build/test/kill/kill-ring.js --mirror [--entries=1000000] [--rounds=10] --seed=1 [--json]
 // Prints a line a round, and ends with 1 at the first promise that is broken; then the log is kept.
 // --quorum: three members in three processes, of which one after the other is killed and started again; in the end all that clients
 // were told is judged. With --bug=receipts an append that is asked for again is not recognized, and the ring must end with 1.
 // --machines: a hundred state machines on three members, which are stopped and started again in turn.
+// --mirror: a folder that is mirrored to Apache Kafka, and that back, by mirrors of which so many are killed each way.
 // --kafka: three brokers of Apache Kafka, of which one after the other is killed and started again, or made to hold still.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ringOfKafka } from './kafka/main.js'
+import { ringOfKafka, ringOfMirrors } from './kafka/main.js'
 import { ringOfMachines, ringOfQuorum } from './quorum/main.js'
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '100' },
+    rounds: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },
     min: { type: 'string', default: '100' },
     max: { type: 'string', default: '1000' },
@@ -25,6 +27,8 @@ const { values } = parseArgs({
     quorum: { type: 'boolean', default: false },
     machines: { type: 'boolean', default: false },
     kafka: { type: 'boolean', default: false },
+    mirror: { type: 'boolean', default: false },
+    entries: { type: 'string', default: '1000000' },
     minutes: { type: 'string', default: '5' },
     seconds: { type: 'string' },
     bug: { type: 'string' },
@@ -32,12 +36,13 @@ const { values } = parseArgs({
   },
 })
 
-const rounds = Number(values.rounds)
+const rounds = Number(values.rounds ?? 100)
+const mirrorKills = Number(values.rounds ?? 10)
 const seed = Number(values.seed)
 const folder = values.log ?? mkdtempSync(join(tmpdir(), 'tidemark-ring-'))
 const startedAt = performance.now()
 const ms = 1000 * Number(values.seconds ?? 60 * Number(values.minutes))
-const ofCluster = values.quorum || values.machines || values.kafka
+const ofCluster = values.quorum || values.machines || values.kafka || values.mirror
 if (!values.json) {
   console.log(`${ofCluster ? '' : `${rounds} kills, `}seed ${seed}, log ${folder}`)
 }
@@ -94,7 +99,10 @@ try {
   if (ofCluster) {
     const { bug, json } = values
     const ring = values.kafka ? ringOfKafka : values.quorum ? ringOfQuorum : ringOfMachines
-    if (!(await ring({ folder, seed, ms, bug, json }))) throw new Error('a promise was broken')
+    if (values.mirror) {
+      await ringOfMirrors({ entries: Number(values.entries), kills: mirrorKills, seed, json })
+    } else if (!(await ring({ folder, seed, ms, bug, json })))
+      throw new Error('a promise was broken')
   } else {
     await (values.kv ? ringOfMap() : ringOfLog())
   }

@@ -1,5 +1,6 @@
-// What `npm run kill -- --kafka` runs, and what it prints.
+// What `npm run kill -- --kafka` and `-- --mirror` run, and what they print.
 import { kafkaUnavailable } from '../../kafka/apache-kafka.ts'
+import { mirrorRing } from './mirror-ring.ts'
 import { type KafkaRingResult, kafkaRing } from './ring.ts'
 
 export interface MainOptions {
@@ -40,4 +41,27 @@ export function described(result: KafkaRingResult): string {
     `met: ${codes.join(', ') || 'nothing'}`,
     result.faults.length === 0 ? 'all promises kept' : `${result.faults.length} FAULTS`,
   ].join('\n')
+}
+
+/** Kills mirrors both ways between folders and a topic. Throws if what they copied is not the same. */
+export async function ringOfMirrors(asked: {
+  readonly entries: number
+  readonly kills: number
+  readonly seed: number
+  readonly json: boolean
+}): Promise<void> {
+  const { entries, kills, seed, json } = asked
+  process.env.TIDEMARK_KAFKA = '1'
+  const reason = kafkaUnavailable()
+  if (reason !== undefined) {
+    console.log(`skipped: no Apache Kafka here: ${reason}`)
+    return
+  }
+  const report = await mirrorRing({ entries, kills, brokers: 1, seed })
+  if (json) console.log(JSON.stringify({ entries, seed, ...report }))
+  else {
+    console.log(
+      `${entries} entries there and back, ${report.kills} mirrors killed, ${report.seconds} s: nothing missing, nothing twice`,
+    )
+  }
 }

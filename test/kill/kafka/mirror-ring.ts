@@ -1,6 +1,5 @@
 // A mirror that is killed again and again: from a folder to a topic, and from there to another folder. At the end all three
 // hold the same entries, one by one.
-//   node build/test/kafka/mirror-ring.js [--entries=1000000] [--kills=10] [--brokers=1] [--seed=N]
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,11 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { type CommitLog, Log } from 'tidemark'
 import { KafkaLog } from 'tidemark/kafka'
 import { seededRandom } from '#dist/io/index.js'
-import { ApacheKafka, kafkaUnavailable } from './apache-kafka.ts'
+import { ApacheKafka } from '../../kafka/apache-kafka.ts'
 
 const CLI = fileURLToPath(import.meta.resolve('#dist/cli/main.js'))
 const POLL_MS = 5
@@ -134,31 +132,4 @@ async function same(one: PlainLog, other: PlainLog): Promise<void> {
   }
   assert.equal((await others.next()).done, true, `there is more behind entry ${count}`)
   await Promise.all([one.close(), other.close()])
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({
-    options: {
-      entries: { type: 'string', default: '1000000' },
-      kills: { type: 'string', default: '10' },
-      brokers: { type: 'string', default: '1' },
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    },
-  })
-  const reason = kafkaUnavailable()
-  if (reason) {
-    process.stdout.write(`mirror ring: skipped: ${reason}\n`)
-  } else {
-    const ring = {
-      entries: Number(values.entries),
-      kills: Number(values.kills),
-      brokers: values.brokers === '3' ? (3 as const) : (1 as const),
-      seed: Number(values.seed),
-    }
-    process.stdout.write(
-      `mirror ring: ${ring.entries} entries, ${ring.kills} kills each way, seed ${ring.seed}\n`,
-    )
-    const report = await mirrorRing(ring)
-    process.stdout.write(`mirror ring: ${JSON.stringify(report)}: nothing missing, nothing twice\n`)
-  }
 }
