@@ -84,10 +84,11 @@ export class TopicTarget implements MirrorTarget {
     this.#bytes = 0
     await this.#transactions.init()
     await this.#log.barrier()
-    const found = await this.#newest()
+    const { found, isEmpty } = await this.#newest()
     if (!found) {
-      const { marks } = this.#view
-      if (marks.high > 0 && from === undefined) throw notEmpty(this.#log.name, source.name)
+      // What was trimmed may have been a copy.
+      const isNew = isEmpty && this.#view.marks.low === 0
+      if (!isNew && from === undefined) throw notEmpty(this.#log.name, source.name)
       const next = from ?? source.log.lowWaterMark
       await this.#checkKept(source, next)
       return { next, isResumed: false }
@@ -190,25 +191,35 @@ export class TopicTarget implements MirrorTarget {
     throw new TidemarkError('TOO_LARGE', problem)
   }
 
-  /** Goes back from the end, a window at a time, to the newest record with a mark. */
-  async #newest(): Promise<Found | undefined> {
+  /**
+   * Goes back from the end, a window at a time, to the newest record with a mark. What a mirror left that was killed in its
+   * first transaction is nothing: it was aborted.
+   */
+  async #newest(): Promise<{ readonly found: Found | undefined; readonly isEmpty: boolean }> {
     const { low, high } = this.#view.marks
     let window = WINDOW_MIN
+    let isEmpty = true
     for (let to = high; to > low; window *= 4) {
       const from = Math.max(low, to - window)
-      const found = await this.#newestIn(from, to)
-      if (found) return found
+      const { found, count } = await this.#newestIn(from, to)
+      if (count > 0) isEmpty = false
+      if (found) return { found, isEmpty }
       to = from
     }
-    return undefined
+    return { found: undefined, isEmpty }
   }
 
-  async #newestIn(from: number, to: number): Promise<Found | undefined> {
+  async #newestIn(
+    from: number,
+    to: number,
+  ): Promise<{ readonly found: Found | undefined; readonly count: number }> {
     const { partition } = this.#view
     let found: Found | undefined
+    let count = 0
     for (let at = from; at < to; ) {
       const fetched = await this.#view.fetch(at, FETCH_BYTES, partition.deadline())
       const next = visibleRecords(partition.client, fetched, { from: at, to }, (record) => {
+        count++
         const header = record.headers.find(({ key }) => key === MARK_HEADER)
         const mark = header?.value && decodeMark(header.value)
         if (mark) found = { mark, record }
@@ -217,6 +228,6 @@ export class TopicTarget implements MirrorTarget {
       if (next === at) break
       at = next
     }
-    return found
+    return { found, count }
   }
 }
