@@ -66,10 +66,10 @@ type Machine = Awaited<ReturnType<typeof openMachine>>
 /** Sends what is in the outbox. */
 async function deliver(machine: Machine, mailbox: Mailbox, step: Step): Promise<void> {
   if (machine.pendingEvents === 0) return
-  for await (const { offset, index, event } of machine.events()) {
-    mailbox.receive(`${offset}.${index}`, event)
+  for await (const { number, event } of machine.events()) {
+    mailbox.receive(String(number), event)
     step('the mail was sent')
-    await machine.delivered({ offset, index })
+    await machine.delivered({ number })
     step('the delivery was noted')
     if (machine.pendingEvents === 0) return
   }

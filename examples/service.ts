@@ -44,10 +44,10 @@ process.once('SIGTERM', () => input.close())
 const stop = new AbortController()
 
 async function sendMails(): Promise<void> {
-  for await (const { offset, index, event } of machine.events({ signal: stop.signal })) {
-    // Send it here, with offset and index, by which a receiver can ignore a repetition.
+  for await (const { number, event } of machine.events({ signal: stop.signal })) {
+    // Send it here, with its number, by which a receiver can ignore a repetition.
     console.log(`mail ${event}`)
-    await machine.delivered({ offset, index })
+    await machine.delivered({ number })
   }
 }
 

@@ -2,9 +2,9 @@ import { TidemarkError } from '../base/index.ts'
 import type { Entry } from '../log/index.ts'
 import { BytesIn } from './bytes-in.ts'
 import { BytesOut } from './bytes-out.ts'
-import { type Command, decodeCommand, KIND } from './command-format.ts'
+import { type Command, decodeCommand, KIND, VERSION_BY_OFFSET } from './command-format.ts'
 import type { Context, MachineSettings } from './options.ts'
-import type { Outcome } from './outcome.ts'
+import type { Applied, Outcome } from './outcome.ts'
 import { PendingEvents } from './pending-events.ts'
 import { Sessions } from './sessions.ts'
 import { UnreadableCommand } from './unreadable.ts'
@@ -45,7 +45,7 @@ export class MachineCore<S, C, R, E> {
   }
 
   /** Applies the next entry. Throws CORRUPT or UNSUPPORTED_VERSION where it is not a command. */
-  apply(entry: Entry): Outcome<R> | undefined {
+  apply(entry: Entry): Applied<R> | undefined {
     const command = entry.type === TYPE_COMMAND ? decodeCommand(entry) : undefined
     this.next = entry.offset + entry.count
     if (entry.timestamp > this.logTime) this.logTime = entry.timestamp
@@ -53,25 +53,31 @@ export class MachineCore<S, C, R, E> {
     return command && this.#perform(entry, command)
   }
 
-  #perform(entry: Entry, command: Command): Outcome<R> | undefined {
+  #perform(entry: Entry, command: Command): Applied<R> | undefined {
+    const isByOffset = command.version === VERSION_BY_OFFSET
+    // What of version 1 is not delivered gets its numbers here, as a snapshot of version 1 had none.
+    if (!isByOffset) this.events.giveNumbers()
     switch (command.kind) {
       case KIND.openSession:
-        this.sessions.open(entry.offset, this.logTime)
+        if (!isByOffset) return { opened: this.sessions.open(this.logTime) }
+        this.sessions.openAs(entry.offset, this.logTime)
         return undefined
       case KIND.delivered:
-        this.events.delivered(command.first, command.second)
+        if (isByOffset) this.events.deliveredAt(command.first, command.second)
+        else this.events.delivered(command.first)
         return undefined
       case KIND.request:
         return this.#request(entry, command)
       default:
-        return this.#execute(entry, command.body)
+        return this.#execute(entry, command)
     }
   }
 
-  #request(entry: Entry, { first: session, second: request, body }: Command): Outcome<R> {
+  #request(entry: Entry, command: Command): Outcome<R> {
+    const { first: session, second: request } = command
     const known = this.sessions.answer(session, request)
     if (!known) {
-      const outcome = this.#execute(entry, body)
+      const outcome = this.#execute(entry, command)
       this.sessions.remember(session, request, outcome)
       this.sessions.touch(session, this.logTime)
       return outcome
@@ -80,7 +86,7 @@ export class MachineCore<S, C, R, E> {
     return known
   }
 
-  #execute({ offset, timestamp, term }: Entry, body: Buffer): Outcome<R> {
+  #execute({ offset, timestamp, term }: Entry, { version, body }: Command): Outcome<R> {
     const command = this.#decode(body, offset)
     const emitted = this.#emitted
     const context: Context<E> = { offset, timestamp, term, logTime: this.logTime, emit: this.#emit }
@@ -88,7 +94,9 @@ export class MachineCore<S, C, R, E> {
     try {
       const result = this.#settings.apply(this.state, command, context)
       refusePromise(result)
-      for (let i = 0; i < emitted.length; i++) this.events.add(offset, i, emitted[i]!)
+      for (let i = 0; i < emitted.length; i++) {
+        this.events.add(offset, i, emitted[i]!, version !== VERSION_BY_OFFSET)
+      }
       return { ok: true, result }
     } catch (error) {
       if (error instanceof UnreadableCommand) throw error
@@ -115,18 +123,25 @@ export class MachineCore<S, C, R, E> {
     const out = new BytesOut()
     out.u48(this.next)
     out.u48(this.logTime)
+    out.u48(this.sessions.opened)
+    out.u48(this.events.numbered)
     this.sessions.write(out)
     this.events.write(out)
     return out.done()
   }
 
-  /** Takes over what {@link encodeHead} wrote. Throws CORRUPT. */
-  decodeHead(bytes: Uint8Array): void {
+  /**
+   * Takes over what {@link encodeHead} wrote; `isByOffset` if version 1 did, which counted neither sessions nor
+   * events: none of those it knew counts now either. Throws CORRUPT.
+   */
+  decodeHead(bytes: Uint8Array, isByOffset = false): void {
     const from = new BytesIn(bytes)
     this.next = from.u48()
     this.logTime = from.u48()
-    this.sessions.read(from, this.next, this.logTime)
-    this.events.read(from, this.next)
+    const opened = isByOffset ? 0 : from.u48()
+    const numbered = isByOffset ? undefined : from.u48()
+    this.sessions.read(from, opened, this.next, this.logTime)
+    this.events.read(from, numbered, this.next)
     if (!from.isAtEnd) throw new TidemarkError('CORRUPT', 'the head of a snapshot is too long')
   }
 }

@@ -6,12 +6,13 @@ import type { MachineSettings } from './options.ts'
 
 // A snapshot of a state machine, within a snapshot of the log (whose frames have the checksums): 12 bytes of
 // header, the head (where it stands, sessions, events that are not delivered), then the state as its codec
-// writes it. docs/format.md is its page.
+// writes it. Version 1 had no numbers of events, and did not count sessions. docs/format.md is its page.
 
 const HEADER_BYTES = 12
 /** "TMSM" as it lies in the file. */
 const MAGIC = 0x4d534d54
-const VERSION = 1
+const VERSION = 2
+const VERSION_BY_OFFSET = 1
 /** Sessions and events together; a length beyond it is not believed. */
 const HEAD_BYTES_MAX = 1024 * 1024 * 1024
 /** What fits in the 6 bytes of the head. */
@@ -112,9 +113,10 @@ async function readSnapshot<S, C, R, E>(
   const stream = new ChunkStream(log.snapshots.read(offset))
   try {
     const header = await stream.take(HEADER_BYTES)
-    const head = await stream.take(checkHeader(header, offset))
+    const { version, length } = checkHeader(header, offset)
+    const head = await stream.take(length)
     const core = new MachineCore(settings, settings.initial(), offset)
-    core.decodeHead(head)
+    core.decodeHead(head, version === VERSION_BY_OFFSET)
     if (core.next !== offset) throw notOurs(offset, `it stands for offset ${core.next}`)
     core.state = await settings.state.decode(stream.rest())
     // To the end: the last frame says that nothing is missing behind what the codec has read.
@@ -127,19 +129,19 @@ async function readSnapshot<S, C, R, E>(
   }
 }
 
-function checkHeader(header: Uint8Array, offset: number): number {
+function checkHeader(header: Uint8Array, offset: number): { version: number; length: number } {
   if (getU32(header, 0) !== MAGIC) throw notOurs(offset, 'wrong magic')
   const version = getU16(header, 4)
-  if (version !== VERSION) {
+  if (version !== VERSION && version !== VERSION_BY_OFFSET) {
     throw new TidemarkError(
       'UNSUPPORTED_VERSION',
-      `the snapshot at offset ${offset} has version ${version}; this release reads ${VERSION}`,
+      `the snapshot at offset ${offset} has version ${version}; this release reads versions up to ${VERSION}`,
       { offset },
     )
   }
   const length = getU32(header, 8)
   if (length > HEAD_BYTES_MAX) throw notOurs(offset, `a head of ${length} bytes`)
-  return length
+  return { version, length }
 }
 
 function notOurs(offset: number, problem: string): TidemarkError {

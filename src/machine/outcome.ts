@@ -6,6 +6,9 @@ export type Outcome<R> =
   | { readonly ok: true; readonly result: R }
   | { readonly ok: false; readonly error: unknown }
 
+/** What came of an entry: a session, or what a command gave. */
+export type Applied<R> = Outcome<R> | { readonly ok?: undefined; readonly opened: number }
+
 /** An outcome as a session remembers it. */
 export interface StoredOutcome {
   readonly ok: boolean

@@ -1,5 +1,5 @@
 import { invariant } from '../base/index.ts'
-import type { Outcome } from './outcome.ts'
+import type { Applied } from './outcome.ts'
 
 /** Appends that began at about the same time. */
 export interface Generation {
@@ -9,7 +9,10 @@ export interface Generation {
 }
 
 export interface Waiter<R> {
+  /** Called with `undefined` for an entry without a result. */
   readonly resolve: (result: R) => void
+  /** Instead, if the entry has opened a session: with its number. */
+  readonly opened?: (session: number) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -35,7 +38,7 @@ export class Outcomes<R> {
   #generations: Generation[] = [this.#newest]
   #underWay = 0
   #batches: Batch<R>[] = []
-  readonly #early = new Map<number, Outcome<R> | undefined>()
+  readonly #early = new Map<number, Applied<R> | undefined>()
   #idle: (() => void)[] = []
 
   /** An append begins. Whoever calls this calls `ended` or `appended` with what it returns. */
@@ -72,7 +75,7 @@ export class Outcomes<R> {
   }
 
   /** The entry at `offset` was applied, and all before it. */
-  applied(offset: number, outcome: Outcome<R> | undefined): void {
+  applied(offset: number, outcome: Applied<R> | undefined): void {
     const batch = this.#batches[0]
     if (batch && offset >= batch.first) {
       const index = offset - batch.first
@@ -125,8 +128,10 @@ export class Outcomes<R> {
   }
 }
 
-function settle<R>(outcome: Outcome<R> | undefined, { resolve, reject }: Waiter<R>): void {
+function settle<R>(outcome: Applied<R> | undefined, waiter: Waiter<R>): void {
+  const { resolve, reject, opened } = waiter
   if (outcome === undefined) resolve(undefined as R)
   else if (outcome.ok) resolve(outcome.result)
+  else if (outcome.ok === undefined) opened?.(outcome.opened)
   else reject(outcome.error)
 }

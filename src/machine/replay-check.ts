@@ -3,7 +3,7 @@ import type { CommitLog } from '../log/index.ts'
 import type { MachineCore } from './machine-core.ts'
 import { snapshotChunks } from './machine-snapshot.ts'
 import type { MachineSettings } from './options.ts'
-import { storeOutcome } from './outcome.ts'
+import { type Applied, storeOutcome } from './outcome.ts'
 
 /** After so many commands the two states are compared. */
 const COMPARE_EVERY = 1000
@@ -35,7 +35,7 @@ export class ReplayCheck<S, C, R, E> {
   }
 
   /** Notes what came of a command. Returns true when it is time to compare. */
-  note(offset: number, outcome: Parameters<typeof storeOutcome<R>>[0] | undefined): boolean {
+  note(offset: number, outcome: Applied<R> | undefined): boolean {
     if (outcome) this.#outcomes.set(offset, this.#digest(outcome))
     return this.#outcomes.size >= COMPARE_EVERY
   }
@@ -58,7 +58,8 @@ export class ReplayCheck<S, C, R, E> {
     }
   }
 
-  #digest(outcome: Parameters<typeof storeOutcome<R>>[0]): string {
+  #digest(outcome: Applied<R>): string {
+    if (outcome.ok === undefined) return `the session ${outcome.opened}`
     const { ok, bytes } = storeOutcome(outcome, this.#settings.results)
     return `${ok ? 'the result' : 'the error'} ${Buffer.from(bytes ?? '').toString()}`
   }

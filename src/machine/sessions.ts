@@ -11,6 +11,7 @@ import {
   storeOutcome,
   uncertain,
 } from './outcome.ts'
+import { ordinalOf, sessionId, sessionNumber } from './session-id.ts'
 
 export interface SessionLimits {
   /** Sessions that are remembered; beyond, the one that was idle for longest is forgotten. 10,000 by default. */
@@ -42,6 +43,8 @@ export class Sessions<R> {
   readonly #limits: typeof SESSIONS_DEFAULT
   readonly #results: Codec<R>
   readonly #sessions = new Map<number, Session>()
+  /** How many were opened, but for those of version 1: the ordinal of the newest. */
+  opened = 0
 
   constructor(limits: typeof SESSIONS_DEFAULT, results: Codec<R>) {
     this.#limits = limits
@@ -61,8 +64,15 @@ export class Sessions<R> {
     }
   }
 
-  /** Opens the session that the entry at offset `id` asks for. */
-  open(id: number, now: number): void {
+  /** Opens the next session, and returns its number. */
+  open(now: number): number {
+    const id = sessionNumber(++this.opened)
+    this.openAs(id, now)
+    return id
+  }
+
+  /** Opens one of version 1: its number is the offset of its entry. */
+  openAs(id: number, now: number): void {
     this.#sessions.set(id, { lastUsed: now, forgotten: 0, answers: new Map() })
     if (this.#sessions.size <= this.#limits.max) return
     const [idlest] = this.#sessions.keys()
@@ -75,13 +85,13 @@ export class Sessions<R> {
     if (!session)
       return {
         ok: false,
-        error: uncertain(String(id), request, 'the session is not known any more'),
+        error: uncertain(sessionId(id), request, 'the session is not known any more'),
       }
     const stored = session.answers.get(request)
     if (stored) return restoreOutcome(stored, this.#results)
     if (request > session.forgotten) return undefined
     const why = `only its last ${this.#limits.requests} requests are remembered`
-    return { ok: false, error: uncertain(String(id), request, why) }
+    return { ok: false, error: uncertain(sessionId(id), request, why) }
   }
 
   /** The session was used: it is the last to be forgotten. */
@@ -120,14 +130,22 @@ export class Sessions<R> {
     }
   }
 
-  /** Takes over what {@link write} wrote, of entries below `next` and up to log time `now`. Throws CORRUPT. */
-  read(from: BytesIn, next: number, now: number): void {
+  /**
+   * Takes over what {@link write} wrote, of entries below `next` and up to log time `now`, when `opened` were
+   * opened. Throws CORRUPT.
+   */
+  read(from: BytesIn, opened: number, next: number, now: number): void {
+    // Each has taken an entry.
+    if (opened > next) throw corrupt(`${opened} of them before offset ${next}`)
+    this.opened = opened
     let earliest = 0
     for (let left = from.u32(); left > 0; left--) {
       const id = from.u48()
       const lastUsed = from.u48()
       const forgotten = from.u48()
-      if (id >= next || this.#sessions.has(id)) throw corrupt(`a session ${id}`)
+      const ordinal = ordinalOf(id)
+      const isOpen = ordinal === undefined ? id < next : ordinal <= opened
+      if (!isOpen || this.#sessions.has(id)) throw corrupt(`a session ${sessionId(id)}`)
       if (lastUsed < earliest || lastUsed > now) {
         throw corrupt(`session ${id} was used last at ${lastUsed}`)
       }

@@ -17,11 +17,12 @@ import {
   type MachineSettings,
   machineSettings,
 } from './options.ts'
-import type { Outcome } from './outcome.ts'
+import type { Applied } from './outcome.ts'
 import { Outcomes } from './outcomes.ts'
-import type { MachineEvent } from './pending-events.ts'
+import { type MachineEvent, UNNUMBERED } from './pending-events.ts'
 import { ReplayCheck } from './replay-check.ts'
 import { Session } from './session.ts'
+import { parseSessionId, sessionId } from './session-id.ts'
 import { Snapshotter } from './snapshotter.ts'
 import { Submissions } from './submissions.ts'
 
@@ -161,13 +162,16 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   }
 
   /**
-   * Opens a session, in which requests have numbers and each is executed once. Its id is not given again, unless a
-   * loss of power takes the entry that opened it: not under `sync: 'always'`, nor in a quorum.
+   * Opens a session, in which requests have numbers and each is executed once. Its id is the same in every copy of
+   * the log. It is not given again, unless a loss of power takes the entry that opened it: not under
+   * `sync: 'always'`, nor in a quorum. Rejects like `execute`.
    */
   async openSession(): Promise<Session<C, R>> {
-    const bytes = encodeOpenSession()
-    const offset = await this.#appendAt(bytes)
-    return new Session(String(offset), (command, options) => this.execute(command, options))
+    this.#checkOpen()
+    const session = await new Promise<number>((opened, reject) => {
+      this.#submissions.submit(encodeOpenSession(), { resolve: () => {}, opened, reject })
+    })
+    return new Session(sessionId(session), (command, options) => this.execute(command, options))
   }
 
   get isClosed(): boolean {
@@ -206,28 +210,44 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
   }: {
     readonly signal?: AbortSignal | undefined
   } = {}): AsyncGenerator<MachineEvent<E>, void> {
-    let at = { offset: -1, index: 0 }
+    let last = 0
     for (;;) {
       signal?.throwIfAborted()
       if (this.#isClosed) return
       this.#checkOpen()
-      const next = this.#core.events.after(at.offset, at.index)
-      if (next) {
-        at = next
-        yield next
-      } else {
+      const next = this.#core.events.after(last)
+      if (!next) {
         await this.nextApplied(this.#core.next, signal)
+      } else if (next.number === UNNUMBERED) {
+        await this.#numberEvents(signal)
+      } else {
+        last = next.number
+        yield next
       }
     }
   }
 
+  /** Events of version 1 get their numbers by the next command, whatever it is: this one delivers nothing. */
+  async #numberEvents(signal: AbortSignal | undefined): Promise<void> {
+    const { next } = this.#core
+    try {
+      await this.#noteDelivered(UNNUMBERED)
+    } catch (error) {
+      // Who only follows gets them from whoever writes.
+      if (!(error instanceof TidemarkError) || error.code !== 'READ_ONLY') throw error
+      await this.nextApplied(next, signal)
+    }
+  }
+
   /** Notes in the log that an event was delivered, and with it all before it. */
-  async delivered(event: Pick<MachineEvent<E>, 'offset' | 'index'>): Promise<void> {
-    const { offset, index } = event ?? {}
-    checkCount(offset, 'offset', 0, REQUEST_MAX)
-    checkCount(index, 'index', 0, REQUEST_MAX)
+  async delivered(event: Pick<MachineEvent<E>, 'number'>): Promise<void> {
+    const { number } = event ?? {}
+    await this.#noteDelivered(checkCount(number, 'number', 1, REQUEST_MAX))
+  }
+
+  async #noteDelivered(number: number): Promise<void> {
     await new Promise((resolve, reject) => {
-      this.#append(encodeDelivered(offset, index), resolve, reject)
+      this.#append(encodeDelivered(number), resolve, reject)
     })
   }
 
@@ -269,21 +289,6 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
     const { next } = this.#core
     if (this.#failure !== undefined && next < end) throw this.#failure
     return next
-  }
-
-  /** The same, for what has no outcome but its offset. */
-  async #appendAt(bytes: Buffer): Promise<number> {
-    this.#checkOpen()
-    // Invariant: entries stand in the order of the calls.
-    this.#submissions.flush()
-    const generation = this.#outcomes.begin()
-    try {
-      const offset = await this.#log.append(bytes)
-      await this.#catchUp(offset + 1)
-      return offset
-    } finally {
-      this.#outcomes.ended(generation)
-    }
   }
 
   /** Applies what is below `target`. Who reads along is not in the way: each entry is applied by whoever is first. */
@@ -345,7 +350,7 @@ export class StateMachine<S, C, R = unknown, E = unknown> {
 
   #apply(entry: Entry): void {
     if (entry.offset < this.#core.next || this.#failure !== undefined) return
-    let outcome: Outcome<R> | undefined
+    let outcome: Applied<R> | undefined
     try {
       outcome = this.#core.apply(entry)
     } catch (error) {
@@ -416,15 +421,14 @@ function checkRequest(options: ExecuteOptions): { session: number; request: numb
   const { session, request } = options
   if (session === undefined && request === undefined) return undefined
   return {
-    session: sessionOffset(session),
+    session: checkSession(session),
     request: checkCount(request, 'request', 1, REQUEST_MAX),
   }
 }
 
-function sessionOffset(session: unknown): number {
-  if (typeof session === 'string' && /^(0|[1-9]\d{0,14})$/.test(session)) {
-    if (Number(session) <= REQUEST_MAX) return Number(session)
-  }
+function checkSession(session: unknown): number {
+  const number = parseSessionId(session)
+  if (number !== undefined) return number
   throw new TidemarkError(
     'INVALID_ARGUMENT',
     `session must be an id from openSession, not ${typeof session === 'string' ? JSON.stringify(session) : typeof session}`,

@@ -159,6 +159,13 @@ export const MACHINE_BUGS: readonly PlantedBug[] = [
     replace: 'out.u32(0);',
   },
   {
+    name: 'how many sessions were opened is not in the snapshot',
+    layer: 'machine',
+    file: 'machine-core.js',
+    find: 'out.u48(this.sessions.opened);',
+    replace: 'out.u48(this.sessions.count);',
+  },
+  {
     name: 'what a session has forgotten is not in the snapshot',
     layer: 'machine',
     file: 'sessions.js',

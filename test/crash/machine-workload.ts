@@ -223,7 +223,7 @@ export class MachineWorkload {
     this.#states = this.#states.slice(0, end + 1)
     this.#sent = this.#sent.filter(({ offset }) => offset < end)
     this.#asked = this.#asked.filter(({ offset }) => offset < end)
-    this.#sessions = this.#sessions.filter((id) => id < end)
+    this.#sessions = this.#sessions.filter((ordinal) => ordinal <= this.#newest.opened)
     // Opening has made durable all that is there.
     this.#acknowledged = end
     this.#durable = end
@@ -327,10 +327,10 @@ export class MachineWorkload {
   }
 
   async #openSession(): Promise<void> {
-    const offset = this.#newest.next
     this.#send({ kind: 'openSession' })
+    const { opened } = this.#newest
     await this.#settle()
-    this.#sessions.push(offset)
+    this.#sessions.push(opened)
     if (this.#sessions.length > 5) this.#sessions.shift()
   }
 

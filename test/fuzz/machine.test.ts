@@ -19,6 +19,7 @@ import { changesOf, encodeMapCommand, OPERATION, operationOf } from '#dist/machi
 import { MapState, mapStateCodec } from '#dist/machine/map-state.js'
 import { machineSettings } from '#dist/machine/options.js'
 import { keyAt } from '#dist/machine/record.js'
+import { sessionNumber } from '#dist/machine/session-id.js'
 import { frozen } from '#dist/machine/table.js'
 import { readFolder, writeFolder } from '../golden/dump.ts'
 import { MAP_OPTIONS, mapLog, ORDERS, ordersLog } from '../golden/machine-specimens.ts'
@@ -78,9 +79,18 @@ function randomCommand(random: Random): Buffer {
   const [first, second] = [oneOf(random, NUMBERS), oneOf(random, NUMBERS)]
   const roll = below(random, 4)
   if (roll === 0) return encodeOpenSession()
-  if (roll === 1) return encodeDelivered(first, second)
+  if (roll === 1)
+    return below(random, 2) === 0 ? encodeDelivered(first) : firstVersion(3, first, second)
   if (roll === 2) return encodeRequest(first, second, randomBody(random))
   return encodePlain(randomBody(random))
+}
+
+/** A command of version 1, with two numbers. */
+function firstVersion(kind: number, first: number, second: number): Buffer {
+  const b = Buffer.from([1, kind, ...new Uint8Array(12)])
+  b.writeUIntLE(first, 2, 6)
+  b.writeUIntLE(second, 8, 6)
+  return b
 }
 
 function randomMapCommand(random: Random): Buffer {
@@ -103,13 +113,14 @@ describe('the decoder of commands', () => {
       guard.allow(data.length)
       const command = orRefused(() => decodeCommand(entryOf(data)))
       if (!command) return
-      const { kind, first, second, body } = command
+      const { version, kind, first, second, body } = command
       const again = [
         () => encodePlain(body),
         () => encodeRequest(first, second, body),
         () => encodeOpenSession(),
-        () => encodeDelivered(first, second),
+        () => (version === 1 ? firstVersion(3, first, second) : encodeDelivered(first)),
       ][kind]!()
+      again[0] = version
       assert.deepEqual(again, data, 'what is taken is what would be written')
     })
   })
@@ -236,9 +247,12 @@ describe('the decoder of the head of a snapshot', () => {
       const data = [
         () => encodeOpenSession(),
         () => encodePlain(body),
-        () => encodeRequest(one, two, body),
-        () => encodeDelivered(one, two),
-      ][below(random, 4)]!()
+        () => encodeRequest(below(random, 2) === 0 ? one : sessionNumber(two), two, body),
+        () => encodeDelivered(one),
+        () => firstVersion(3, one, two),
+        () => Buffer.from([1, 2]),
+        () => Buffer.from([1, 0, ...Buffer.from(body)]),
+      ][below(random, 7)]!()
       core.apply({ offset, term: 1, type: 1, timestamp: 5 * offset, count: 1, data })
     }
     return core
@@ -265,7 +279,9 @@ describe('the decoder of the head of a snapshot', () => {
       assert.ok(core.encodeHead().length <= bytes.length + 2 * bytes.length)
       // Whatever its sessions remember, an answer is an outcome and not an exception.
       for (let i = 0; i < 20; i++) {
-        const data = encodeRequest(below(random, 40), 1 + below(random, 6), 'again')
+        const session =
+          below(random, 2) === 0 ? below(random, 40) : sessionNumber(1 + below(random, 40))
+        const data = encodeRequest(session, 1 + below(random, 6), 'again')
         const entry = { offset: core.next, term: 1, type: 1, timestamp: 0, count: 1, data }
         const outcome = core.apply(entry)
         assert.ok(outcome)
@@ -336,8 +352,8 @@ describe('a machine whose snapshot was changed, with checksums that fit', () => 
         assert.ok(entries.length <= map.size)
         for (const [key] of entries) if (!key.includes('\ufffd')) assert.ok(map.has(key))
         if (sorted(entries.map(([key, value]) => [key, safeJson(value)])) === WANTED) same++
-        await map.set('more', 'x', { session: '6', request: 9 }).catch(assertAnswer)
-        await map.delete('a', { session: '6', request: 3 }).catch(assertAnswer)
+        await map.set('more', 'x', { session: 's1', request: 9 }).catch(assertAnswer)
+        await map.delete('a', { session: 's1', request: 3 }).catch(assertAnswer)
         await map.close()
       } catch (error) {
         assertRefusal(error)
@@ -359,11 +375,11 @@ describe('a machine whose snapshot was changed, with checksums that fit', () => 
       const log = await Log.open(FOLDER, { files: writeFolder(contents, FOLDER) })
       try {
         const machine = await StateMachine.open(log, ORDERS)
-        const session = { session: '1', request: 1 + below(random, 8) }
+        const session = { session: 's1', request: 1 + below(random, 8) }
         await machine.execute({ kind: 'forget' }, session).catch(assertAnswer)
         let left = machine.pendingEvents
         if (left > 0) for await (const _ of machine.events()) if (--left === 0) break
-        await machine.delivered({ offset: machine.offset, index: 0 })
+        await machine.delivered({ number: 2 ** 48 - 1 })
         assert.equal(machine.pendingEvents, 0)
         await machine.close()
       } catch (error) {

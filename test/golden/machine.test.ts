@@ -1,4 +1,4 @@
-// What version 1 of the state machines' formats wrote is read for ever, and is still what is written today.
+// What each version of the state machines' formats wrote is read for ever; version 2 is what is written today.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -14,16 +14,27 @@ import { FOLDER } from './specimens.ts'
 
 type Name = keyof typeof MACHINE_SPECIMENS
 
-const golden = new URL('../../../test/golden/v1/', import.meta.url)
+const golden = new URL('../../../test/golden/', import.meta.url)
+const VERSIONS = [1, 2] as const
+type Version = (typeof VERSIONS)[number]
 
-function committed(name: Name): string {
-  return readFileSync(new URL(`machine-${name}.txt`, golden), 'utf8')
+/** How each version names the session of the map, and that of the orders. */
+const SESSION = { map: { 1: '6', 2: 's1' }, orders: { 1: '1', 2: 's1' } } as const
+
+function committed(name: Name, version: Version, type = 'txt'): string {
+  return readFileSync(new URL(`v${version}/machine-${name}.${type}`, golden), 'utf8')
 }
 
 /** The golden log, with its snapshot and without: what is read must not depend on where a replay begins. */
-async function eachStart(name: Name, use: (log: Log, clock: ManualClock) => Promise<void>) {
-  for (const hasSnapshot of [true, false]) {
-    const contents = parseDump(committed(name))
+async function eachStart(
+  name: 'map' | 'orders',
+  use: (log: Log, clock: ManualClock, session: string, version: Version) => Promise<void>,
+) {
+  const starts = VERSIONS.flatMap((version) =>
+    [true, false].map((each) => [version, each] as const),
+  )
+  for (const [version, hasSnapshot] of starts) {
+    const contents = parseDump(committed(name, version))
     for (const path of contents.keys()) {
       if (path.endsWith('.snapshot') && !hasSnapshot) contents.delete(path)
     }
@@ -32,7 +43,7 @@ async function eachStart(name: Name, use: (log: Log, clock: ManualClock) => Prom
     const clock = new ManualClock()
     const log = await Log.open(FOLDER, { files, clock })
     assert.equal((await log.snapshots.list()).length, hasSnapshot ? 1 : 0)
-    await use(log, clock)
+    await use(log, clock, SESSION[name][version], version)
     await log.close()
   }
 }
@@ -41,15 +52,22 @@ for (const name of Object.keys(MACHINE_SPECIMENS) as Name[]) {
   it(`the golden log of "${name}" is byte for byte what is written today`, async () => {
     const { files, folder } = await MACHINE_SPECIMENS[name]()
     const hint = 'A change of the format needs a new version, and golden files of its own.'
-    assert.equal(dump(readFolder(files, folder)), committed(name), hint)
+    // The log of the number of partitions has had one version only.
+    assert.equal(
+      dump(readFolder(files, folder)),
+      committed(name, name === 'partitions' ? 1 : 2),
+      hint,
+    )
   })
 }
 
 for (const name of ['map', 'orders'] as const) {
   it(`the golden log of "${name}" has the same in it for a reader that knows only docs/format.md`, () => {
-    const json = readFileSync(new URL(`machine-${name}.json`, golden), 'utf8')
-    const found = readMachine(readPlainly(parseDump(committed(name))), name === 'map')
-    assert.deepEqual(JSON.parse(JSON.stringify(found)), JSON.parse(json))
+    for (const version of VERSIONS) {
+      const found = readMachine(readPlainly(parseDump(committed(name, version))), name === 'map')
+      const json = committed(name, version, 'json')
+      assert.deepEqual(JSON.parse(JSON.stringify(found)), JSON.parse(json))
+    }
   })
 }
 
@@ -70,9 +88,9 @@ describe('the golden log of a map', () => {
   })
 
   it('remembers the answers of its sessions', async () => {
-    await eachStart('map', async (log) => {
+    await eachStart('map', async (log, _clock, session) => {
       const map = await DurableMap.open(log, MAP_OPTIONS)
-      const again = (request: number) => map.delete('last', { session: '6', request })
+      const again = (request: number) => map.delete('last', { session, request })
       assert.equal(await again(3), true)
       assert.equal(map.get('last'), 0, 'the answer is that of the command it was')
       for (const request of [1, 2]) await assert.rejects(again(request), { code: 'UNCERTAIN' })
@@ -98,7 +116,7 @@ describe('the golden log of a map', () => {
 
 describe('the golden log of a state machine', () => {
   it('holds its state, its events and its sessions, read by this release', async () => {
-    await eachStart('orders', async (log) => {
+    await eachStart('orders', async (log, _clock, _session, version) => {
       const machine = await StateMachine.open(log, ORDERS)
       assert.deepEqual(
         machine.query((state) => state),
@@ -108,20 +126,23 @@ describe('the golden log of a state machine', () => {
       assert.deepEqual([machine.sessions, machine.pendingEvents], [1, 3])
       const events: unknown[] = []
       for await (const event of machine.events()) if (events.push(event) === 3) break
+      // Those of version 1 have got their numbers by a command of this release.
+      const [first, end] = version === 1 ? [1, 12] : [4, 11]
       assert.deepEqual(events, [
-        { offset: 5, index: 1, event: { what: 'bread', i: 1 } },
-        { offset: 5, index: 2, event: { what: 'bread', i: 2 } },
-        { offset: 9, index: 0, event: { what: 'salt', i: 0 } },
+        { number: first, offset: 5, index: 1, event: { what: 'bread', i: 1 } },
+        { number: first + 1, offset: 5, index: 2, event: { what: 'bread', i: 2 } },
+        { number: first + 2, offset: 9, index: 0, event: { what: 'salt', i: 0 } },
       ])
+      assert.equal(machine.offset, end)
       await machine.close()
     })
   })
 
   it('answers what was asked before as it did then', async () => {
-    await eachStart('orders', async (log) => {
+    await eachStart('orders', async (log, _clock, session) => {
       const machine = await StateMachine.open(log, ORDERS)
       const again = (request: number) =>
-        machine.execute({ kind: 'forget' } satisfies Order, { session: '1', request })
+        machine.execute({ kind: 'forget' } satisfies Order, { session, request })
       assert.equal(await again(1), undefined)
       const nothing = { name: 'RangeError', message: 'nothing', code: 'NOTHING' }
       await assert.rejects(again(2), nothing)
@@ -139,7 +160,7 @@ describe('the golden log of a state machine', () => {
 
 describe('the golden log of the number of partitions', () => {
   it('says that there are two, and that they were made', async () => {
-    const files = writeFolder(parseDump(committed('partitions')), '/data/partitions')
+    const files = writeFolder(parseDump(committed('partitions', 1)), '/data/partitions')
     // They are not here: what was made once is not made anew.
     await assert.rejects(PartitionedLog.open('/data', { files }), { code: 'CORRUPT' })
     const log = await Log.open('/data/partitions', { files, mode: 'read' })
@@ -150,7 +171,7 @@ describe('the golden log of the number of partitions', () => {
   })
 })
 
-describe('a snapshot of a state machine of version 2', () => {
+describe('a snapshot of a state machine of version 3', () => {
   it('is refused by name, though the log could be replayed without it', async () => {
     await eachStart('map', async (log) => {
       const [offset] = await log.snapshots.list()
@@ -158,11 +179,11 @@ describe('a snapshot of a state machine of version 2', () => {
       const chunks: Uint8Array[] = []
       for await (const chunk of log.snapshots.read(offset)) chunks.push(chunk)
       const data = Buffer.concat(chunks)
-      data[4] = 2
+      data[4] = 3
       await log.snapshots.remove(offset)
       await log.snapshots.write(offset, [data])
       const opening = DurableMap.open(log, MAP_OPTIONS)
-      await assert.rejects(opening, { code: 'UNSUPPORTED_VERSION', message: /version 2/ })
+      await assert.rejects(opening, { code: 'UNSUPPORTED_VERSION', message: /version 3/ })
       assert.deepEqual(await log.snapshots.list(), [offset])
     })
   })

@@ -43,17 +43,25 @@ class Reader {
 /** An entry's data as a command; `isMap` says what its body is. */
 function commandOf(data: Buffer, isMap: boolean): object {
   const r = new Reader(data)
-  if (r.uint(1) !== 1) throw new Error('not a command of version 1')
+  const version = r.uint(1)
+  if (version !== 1 && version !== 2) throw new Error('not a command of version 1 or 2')
   const kind = KINDS[r.uint(1)]
   if (kind === 'open session') return { kind }
+  if (kind === 'delivered' && version === 2) return { kind, upTo: r.uint(6) }
   if (kind === 'delivered') return { kind, upTo: { offset: r.uint(6), index: r.uint(6) } }
-  const asked = kind === 'request' ? { session: r.uint(6), request: r.uint(6) } : {}
+  const asked = kind === 'request' ? { session: sessionOf(r), request: r.uint(6) } : {}
   if (!isMap) return { kind, ...asked, body: r.text(r.left) }
   const operation = OPERATIONS[r.uint(1)]!
   const count = operation === 'set many' ? r.uint(4) : operation === 'compare and set' ? 2 : 1
   const changes = Array.from({ length: count }, () => changeOf(r))
   if (r.left > 0) throw new Error('bytes behind the last change')
   return { kind, ...asked, operation, changes }
+}
+
+/** A session of version 2 by its ordinal, as its clients know it; one of version 1 by its offset. */
+function sessionOf(r: Reader): number | string {
+  const number = r.uint(6)
+  return number > 2 ** 47 ? `s${number - 2 ** 47}` : number
 }
 
 function changeOf(r: Reader): object {
@@ -68,12 +76,15 @@ function changeOf(r: Reader): object {
 
 function snapshotOf(data: Buffer, isMap: boolean): object {
   const r = new Reader(data)
-  if (r.text(4) !== 'TMSM' || r.uint(2) !== 1) throw new Error('not a snapshot of version 1')
+  if (r.text(4) !== 'TMSM') throw new Error('not a snapshot of a state machine')
+  const version = r.uint(2)
+  if (version !== 1 && version !== 2) throw new Error('not a snapshot of version 1 or 2')
   r.zeros(2)
   const end = 12 + r.uint(4)
-  const head = { next: r.uint(6), logTime: r.uint(6) }
+  const place = { next: r.uint(6), logTime: r.uint(6) }
+  const counts = version === 2 && { opened: r.uint(6), numbered: r.uint(6) }
   const sessions = Array.from({ length: r.uint(4) }, () => {
-    const session = { id: r.uint(6), lastUsed: r.uint(6), forgotten: r.uint(6) }
+    const session = { id: sessionOf(r), lastUsed: r.uint(6), forgotten: r.uint(6) }
     const answers = Array.from({ length: r.uint(4) }, () => {
       const request = r.uint(6)
       return { request, outcome: OUTCOMES[r.uint(1)], bytes: r.text(r.uint(4)) }
@@ -81,10 +92,11 @@ function snapshotOf(data: Buffer, isMap: boolean): object {
     return { ...session, answers }
   })
   const events = Array.from({ length: r.uint(4) }, () => {
-    return { offset: r.uint(6), index: r.uint(4), bytes: r.text(r.uint(4)) }
+    const number = version === 2 && { number: r.uint(6) }
+    return { ...number, offset: r.uint(6), index: r.uint(4), bytes: r.text(r.uint(4)) }
   })
   if (r.at !== end) throw new Error(`the head ends at ${r.at} and not at ${end}`)
-  return { ...head, sessions, events, state: isMap ? mapOf(r) : r.text(r.left) }
+  return { ...place, ...counts, sessions, events, state: isMap ? mapOf(r) : r.text(r.left) }
 }
 
 function mapOf(r: Reader): object {

@@ -15,6 +15,7 @@ import { machineSettings } from '#dist/machine/options.js'
 import { outcomeOf, restoreOutcome, storeOutcome } from '#dist/machine/outcome.js'
 import { PendingEvents } from '#dist/machine/pending-events.js'
 import { NEVER, pairOf, recordBytes, writeRecord } from '#dist/machine/record.js'
+import { parseSessionId, sessionId, sessionNumber } from '#dist/machine/session-id.js'
 import { SESSIONS_DEFAULT, Sessions } from '#dist/machine/sessions.js'
 import { assertCode, openOn } from '../log/fixtures.ts'
 
@@ -78,6 +79,7 @@ describe('the state of a map in a snapshot', () => {
 })
 
 describe('the sessions in a snapshot', () => {
+  const OPENED = 3
   type Answer = readonly [request: number, kind: number, bytes: string]
   type Row = readonly [id: number, lastUsed: number, forgotten: number, ...answers: Answer[]]
   const error = '{"name":"Error","message":"no"}'
@@ -95,7 +97,7 @@ describe('the sessions in a snapshot', () => {
       }
     }
     const sessions = new Sessions(SESSIONS_DEFAULT, text)
-    sessions.read(new BytesIn(out.done()), 100, 1000)
+    sessions.read(new BytesIn(out.done()), OPENED, 100, 1000)
     return sessions
   }
 
@@ -109,6 +111,16 @@ describe('the sessions in a snapshot', () => {
     assert.equal(sessions.answer(7, 6), undefined)
   })
 
+  it('have offsets of version 1, and ordinals, and the next one is another', () => {
+    const sessions = read([2, 900, 0], [sessionNumber(2), 900, 0], [sessionNumber(3), 900, 0])
+    assert.equal(sessions.open(1000), sessionNumber(4))
+    const none = new Sessions(SESSIONS_DEFAULT, text)
+    const out = new BytesOut()
+    out.u32(0)
+    const more = () => none.read(new BytesIn(out.done()), 101, 100, 1000)
+    assert.throws(more, corrupt, 'more of them than entries')
+  })
+
   const refused: Readonly<Record<string, readonly Row[]>> = {
     'the same session twice': [
       [7, 900, 0],
@@ -120,6 +132,7 @@ describe('the sessions in a snapshot', () => {
     ],
     'a session that was used later than the last entry': [[7, 1001, 0]],
     'a session that is opened later': [[100, 900, 0]],
+    'one of which there were not so many': [[sessionNumber(OPENED + 1), 900, 0]],
     'the same request twice': [[7, 900, 0, [1, 1, ''], [1, 1, '']]],
     'a request that was forgotten': [[7, 900, 2, [2, 1, '']]],
     'an outcome of another kind': [[7, 900, 0, [1, 3, '']]],
@@ -141,29 +154,43 @@ describe('the sessions in a snapshot', () => {
     const out = new BytesOut()
     out.u32(2 ** 32 - 1)
     const sessions = new Sessions(SESSIONS_DEFAULT, text)
-    assert.throws(() => sessions.read(new BytesIn(out.done()), 100, 1000), corrupt)
+    assert.throws(() => sessions.read(new BytesIn(out.done()), OPENED, 100, 1000), corrupt)
   })
 })
 
 describe('the events in a snapshot', () => {
-  function read(events: Codec<unknown>, ...rows: (readonly [number, number, string])[]): void {
+  type Row = readonly [number: number, offset: number, index: number, bytes: string]
+  function read(events: Codec<unknown>, ...rows: Row[]): PendingEvents<unknown> {
     const out = new BytesOut()
     out.u32(rows.length)
-    for (const [offset, index, bytes] of rows) {
+    for (const [number, offset, index, bytes] of rows) {
+      out.u48(number)
       out.u48(offset)
       out.u32(index)
       out.sized(Buffer.from(bytes))
     }
-    new PendingEvents(events).read(new BytesIn(out.done()), 10)
+    const pending = new PendingEvents(events)
+    pending.read(new BytesIn(out.done()), 7, 10)
+    return pending
   }
   const json = { encode: String, decode: (bytes: Buffer): unknown => JSON.parse(String(bytes)) }
 
   it('stand in order, below the offset of the snapshot, and can be read', () => {
-    read(json, [1, 0, '1'], [1, 1, '2'], [9, 0, '3'])
-    assert.throws(() => read(json, [1, 1, '1'], [1, 1, '2']), corrupt)
-    assert.throws(() => read(json, [2, 0, '1'], [1, 1, '2']), corrupt)
-    assert.throws(() => read(json, [10, 0, '1']), corrupt)
-    assert.throws(() => read(json, [1, 0, '{']), corrupt)
+    read(json, [5, 1, 0, '1'], [6, 1, 1, '2'], [7, 9, 0, '3'])
+    assert.throws(() => read(json, [6, 1, 1, '1'], [7, 1, 1, '2']), corrupt)
+    assert.throws(() => read(json, [6, 2, 0, '1'], [7, 1, 1, '2']), corrupt)
+    assert.throws(() => read(json, [7, 10, 0, '1']), corrupt)
+    assert.throws(() => read(json, [7, 1, 0, '{']), corrupt)
+  })
+
+  it('have numbers without gaps up to the last, and behind them may be some that have none yet', () => {
+    const pending = read(json, [6, 1, 0, '1'], [7, 1, 1, '2'], [0, 2, 0, '3'])
+    assert.deepEqual([pending.after(7)?.number, pending.after(5)?.number], [0, 6])
+    pending.giveNumbers()
+    assert.deepEqual([pending.after(7)?.number, pending.numbered], [8, 8])
+    assert.throws(() => read(json, [5, 1, 0, '1'], [7, 1, 1, '2']), corrupt)
+    assert.throws(() => read(json, [6, 1, 0, '1']), corrupt)
+    assert.throws(() => read(json, [0, 1, 0, '1'], [7, 1, 1, '2']), corrupt)
   })
 })
 
@@ -218,21 +245,33 @@ describe('numbers that do not fit into a command', () => {
     const log = await openOn(new ForgetfulFiles())
     const machine = await StateMachine.open(log, options)
     const { id } = await machine.openSession()
-    const session = String(2 ** 48 + Number(id))
-    await assertCode('INVALID_ARGUMENT', machine.execute(1, { session, request: 1 }))
-    await assertCode('INVALID_ARGUMENT', machine.delivered({ offset: 2 ** 48, index: 0 }))
-    await assertCode('INVALID_ARGUMENT', machine.delivered({ offset: 0, index: 2 ** 48 }))
+    assert.equal(id, 's1')
+    for (const session of [`s${2 ** 47}`, String(2 ** 47), 's0', 's01', 's', '-1']) {
+      await assertCode('INVALID_ARGUMENT', machine.execute(1, { session, request: 1 }))
+    }
+    for (const number of [0, 2 ** 48, -1, 1.5]) {
+      await assertCode('INVALID_ARGUMENT', machine.delivered({ number }))
+    }
     assert.equal(log.highWaterMark, 1)
     await machine.close()
     await log.close()
   })
 })
 
+describe('the id of a session', () => {
+  it('is that of no other, whether it is an ordinal or an offset of version 1', () => {
+    const numbers = [0, 1, 2 ** 47 - 1, sessionNumber(1), sessionNumber(2 ** 47 - 1)]
+    assert.deepEqual(numbers.map(sessionId).map(parseSessionId), numbers)
+    assert.deepEqual([sessionId(7), sessionId(sessionNumber(7))], ['7', 's7'])
+  })
+})
+
 describe('a command without a body', () => {
   it('has nothing behind it', () => {
     const entry = { offset: 0, term: 1, type: 1, timestamp: 0, count: 1 }
-    const delivered = Buffer.from([1, 3, ...new Uint8Array(12)])
-    for (const data of [Buffer.from([1, 2]), delivered]) {
+    const first = Buffer.from([1, 3, ...new Uint8Array(12)])
+    const second = Buffer.from([2, 3, ...new Uint8Array(6)])
+    for (const data of [Buffer.from([1, 2]), Buffer.from([2, 2]), first, second]) {
       assert.equal(decodeCommand({ ...entry, data }).body.length, 0)
       const longer = Buffer.concat([data, Buffer.from('x')])
       assert.throws(() => decodeCommand({ ...entry, data: longer }), corrupt)

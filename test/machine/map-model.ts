@@ -20,6 +20,7 @@ export type MapOperation =
   | { readonly kind: 'openSession' }
 
 export interface RequestId {
+  /** Its ordinal. */
   readonly session: number
   readonly request: number
 }
@@ -58,6 +59,8 @@ export class MapModel {
   #sessions = new Map<number, SessionModel>()
   /** Offset of the next entry. */
   next = 0
+  /** Sessions that were opened so far: the ordinal of the newest. */
+  opened = 0
   #logTime = 0
   /** The log time of the last command that was executed: a retried one does not move it. */
   #mapTime = 0
@@ -73,6 +76,7 @@ export class MapModel {
       copy.#sessions.set(id, { lastUsed, forgotten, answers: new Map(answers) })
     }
     copy.next = this.next
+    copy.opened = this.opened
     copy.#logTime = this.#logTime
     copy.#mapTime = this.#mapTime
     return copy
@@ -99,13 +103,17 @@ export class MapModel {
   }
 
   apply({ operation, timestamp, id }: MapEntry): Answer {
-    const offset = this.next++
+    this.next++
     this.#logTime = Math.max(this.#logTime, timestamp)
     for (const [each, { lastUsed }] of this.#sessions) {
       if (this.#logTime - lastUsed > this.#rules.idleMs) this.#sessions.delete(each)
     }
     if (operation.kind === 'openSession') {
-      this.#sessions.set(offset, { lastUsed: this.#logTime, forgotten: 0, answers: new Map() })
+      this.#sessions.set(++this.opened, {
+        lastUsed: this.#logTime,
+        forgotten: 0,
+        answers: new Map(),
+      })
       const [idlest] = this.#sessions.keys()
       if (this.#sessions.size > this.#rules.max) this.#sessions.delete(idlest!)
       return true
@@ -174,7 +182,7 @@ export async function perform(
   operation: MapOperation,
   id?: RequestId,
 ): Promise<Answer> {
-  const named = id && { session: String(id.session), request: id.request }
+  const named = id && { session: `s${id.session}`, request: id.request }
   try {
     return await performed(map, operation, named ?? {})
   } catch (error) {

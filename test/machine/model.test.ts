@@ -144,9 +144,9 @@ const setMany = fc.constant(
 
 const session = fc.array(write, { minLength: 1, maxLength: 4 }).map((operations) =>
   command(`in a session ${JSON.stringify(operations)}`, async (model, real) => {
-    const id = Number((await real.map.openSession()).id)
-    assert.equal(id, model.map.next)
+    const id = Number((await real.map.openSession()).id.slice(1))
     model.map.apply(entryOf({ kind: 'openSession' }, real))
+    assert.equal(id, model.map.opened)
     for (const [i, operation] of operations.entries()) {
       const request = { session: id, request: i + 1 }
       const expected = model.map.apply({ ...entryOf(operation, real), id: request })

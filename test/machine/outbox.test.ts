@@ -41,9 +41,10 @@ function eventsOf(order: string): string[] {
 async function deliver(machine: Machine, received: Received[], most: number): Promise<void> {
   let left = Math.min(most, machine.pendingEvents)
   if (left === 0) return
-  for await (const { offset, index, event } of machine.events()) {
-    received.push({ id: `${offset}.${index}`, event })
-    await machine.delivered({ offset, index } satisfies Omit<MachineEvent<string>, 'event'>)
+  for await (const sent of machine.events()) {
+    const { number, event }: MachineEvent<string> = sent
+    received.push({ id: String(number), event })
+    await machine.delivered(sent)
     if (--left === 0) return
   }
 }

@@ -163,7 +163,7 @@ describe('a state machine', () => {
   it('refuses a command of a newer version by name', async () => {
     const files = new ForgetfulFiles()
     const log = await openOn(files)
-    await log.append(Buffer.from([2, 0, 1, 2, 3]))
+    await log.append(Buffer.from([3, 0, 1, 2, 3]))
     await log.close()
     await assertCode('UNSUPPORTED_VERSION', () => withBank(files, async () => {}))
   })
@@ -428,9 +428,9 @@ describe('the outbox', () => {
     await withBank(files, async (machine) => {
       for (let i = 0; i < 5; i++) await machine.execute(deposit('ada', i))
       const seen: string[] = []
-      for await (const { event, offset, index } of machine.events()) {
+      for await (const { event, number } of machine.events()) {
         seen.push(event)
-        if (seen.length === 2) await machine.delivered({ offset, index })
+        if (seen.length === 2) await machine.delivered({ number })
         if (seen.length === 4) break
       }
       assert.deepEqual(

@@ -80,7 +80,7 @@ export class MapClient {
       }
       const change = this.#change(request)
       const result = await this.#insist((map) => change(map, { session: id, request }))
-      this.answered.push({ session: Number(id), request, result })
+      this.answered.push({ session: Number(id.slice(1)), request, result })
       await delay(PAUSE_MS)
     }
   }

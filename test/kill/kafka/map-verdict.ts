@@ -3,6 +3,7 @@ import type { Entry } from 'tidemark'
 import { getU16, getU32 } from '#dist/base/index.js'
 import { decodeCommand, KIND } from '#dist/machine/command-format.js'
 import { OPERATION } from '#dist/machine/map-command.js'
+import { ordinalOf } from '#dist/machine/session-id.js'
 import { type Answer, type MapEntry, MapModel, type MapOperation } from '../../machine/map-model.ts'
 import type { Answered } from './map-clients.ts'
 
@@ -46,7 +47,11 @@ function mapEntryOf(entry: Entry<Buffer>): MapEntry {
   const { kind, first, second, body } = decodeCommand(entry)
   const { timestamp } = entry
   if (kind === KIND.openSession) return { operation: { kind: 'openSession' }, timestamp }
-  return { operation: operationOf(body), timestamp, id: { session: first, request: second } }
+  return {
+    operation: operationOf(body),
+    timestamp,
+    id: { session: ordinalOf(first)!, request: second },
+  }
 }
 
 function operationOf(body: Buffer): MapOperation {
