@@ -2,6 +2,7 @@
 // with a code; never another exception, an endless loop, or memory without measure.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { type Entry, Log, text } from 'tidemark'
 import { DurableMap, PartitionedLog, StateMachine } from 'tidemark/machine'
@@ -21,7 +22,7 @@ import { machineSettings } from '#dist/machine/options.js'
 import { keyAt } from '#dist/machine/record.js'
 import { sessionNumber } from '#dist/machine/session-id.js'
 import { frozen } from '#dist/machine/table.js'
-import { readFolder, writeFolder } from '../golden/dump.ts'
+import { parseDump, readFolder, writeFolder } from '../golden/dump.ts'
 import { MAP_OPTIONS, mapLog, ORDERS, ordersLog } from '../golden/machine-specimens.ts'
 import { resealEntry, resealFrame } from '../golden/reseal.ts'
 import { FOLDER } from '../golden/specimens.ts'
@@ -366,16 +367,21 @@ describe('a machine whose snapshot was changed, with checksums that fit', () => 
   })
 
   it('is a machine with events and answers, or an error with a code', async (t) => {
-    const whole = readFolder((await ordersLog()).files, FOLDER)
-    const short = await trimmed(whole)
-    await runCases(t, 600, async ({ random, guard }) => {
-      const contents = copyContents(oneOf(random, [whole, short]))
+    const first = new URL('../../../test/golden/v1/machine-orders.txt', import.meta.url)
+    const both = [
+      readFolder((await ordersLog()).files, FOLDER),
+      parseDump(readFileSync(first, 'utf8')),
+    ]
+    const all = [...both, ...(await Promise.all(both.map(trimmed)))]
+    await runCases(t, 1000, async ({ random, guard }) => {
+      const contents = copyContents(oneOf(random, all))
       mutateSnapshot(random, contents)
       guard.allow(sizeOf(contents))
       const log = await Log.open(FOLDER, { files: writeFolder(contents, FOLDER) })
       try {
         const machine = await StateMachine.open(log, ORDERS)
-        const session = { session: 's1', request: 1 + below(random, 8) }
+        const id = oneOf(random, ['s1', '1'])
+        const session = { session: id, request: 1 + below(random, 8) }
         await machine.execute({ kind: 'forget' }, session).catch(assertAnswer)
         let left = machine.pendingEvents
         if (left > 0) for await (const _ of machine.events()) if (--left === 0) break
