@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type CommitLog, type Entry, Log } from 'tidemark'
 import { KafkaLog, mirrorLog } from 'tidemark/kafka'
+import { StateMachine } from 'tidemark/machine'
 import { mirrorRing } from '../kill/kafka/mirror-ring.ts'
 import { ApacheKafka, kafkaUnavailable } from './apache-kafka.ts'
 
@@ -111,5 +112,44 @@ describe('a mirror', { skip, concurrency: 1 }, () => {
     await log.trim(log.highWaterMark)
     await log.close()
     await assert.rejects(mirrorLog(from, to), wrong, 'nothing says any more what was copied')
+  })
+
+  it('moves a machine with its sessions and its outbox to a topic, and back', async () => {
+    const [from, to, back] = [folder(), topic(), folder()]
+    const open = (log: PlainLog) =>
+      StateMachine.open<{ sum: number }, number, number, number>(log, {
+        initial: () => ({ sum: 0 }),
+        apply(state, number, { emit }) {
+          emit(number)
+          state.sum += number
+          return state.sum
+        },
+        check: true,
+      })
+    /** Asks again what was asked before, asks once more, and delivers but the last. */
+    const goOn = async (log: PlainLog, session: string | undefined, asked: number) => {
+      const machine = await open(log)
+      const id = session ?? (await machine.openSession()).id
+      for (let request = 1; request <= asked + 1; request++) {
+        const sum = (request * (request + 1)) / 2
+        assert.equal(await machine.execute(request, { session: id, request }), sum)
+      }
+      const pending: number[] = []
+      for await (const sent of machine.events()) {
+        assert.equal(sent.number, sent.event)
+        if (pending.push(sent.number) === machine.pendingEvents) break
+      }
+      assert.deepEqual(pending, asked === 0 ? [1] : [asked, asked + 1])
+      if (asked > 0) await machine.delivered({ number: asked })
+      await machine.close()
+      await log.close()
+      return id
+    }
+    const id = await goOn(await Log.open(from), undefined, 0)
+    assert.equal(await goOn(await Log.open(from), id, 1), id)
+    await mirrorLog(from, to)
+    await goOn(await KafkaLog.open(to), id, 2)
+    await mirrorLog(to, back)
+    await goOn(await Log.open(back), id, 3)
   })
 })
