@@ -1,5 +1,4 @@
 import { TidemarkError } from '../base/index.ts'
-import type { Address } from '../io/index.ts'
 import {
   type CursorStore,
   checkNames,
@@ -8,12 +7,12 @@ import {
   type SharedCursorLog,
   type SharedCursorOptions,
 } from '../log/index.ts'
+import type { Call } from './brokers.ts'
+import { Coordinator } from './coordinator.ts'
 import type { Partition } from './partition.ts'
-import { persist } from './patience.ts'
 import { checkAnswer, Refusal } from './refusals.ts'
 import { answered } from './topic-facts.ts'
 
-const GROUP = 0
 const GROUP_NAME = /^[\w.-]{1,249}$/
 /** Of whoever is no member of the group (KIP-9: "simple consumers"). */
 const NO_GENERATION = -1
@@ -51,12 +50,12 @@ export async function openCursor<T>(
 class GroupOffset implements CursorStore {
   readonly #partition: Partition
   readonly #group: string
-  /** The broker that keeps the group. */
-  #coordinator: Address | undefined
+  readonly #coordinator: Coordinator
 
   constructor(partition: Partition, group: string) {
     this.#partition = partition
     this.#group = group
+    this.#coordinator = new Coordinator(partition, 'group', group)
   }
 
   /** Undefined if the group has none, or had it for so long that the brokers have forgotten it. */
@@ -110,39 +109,15 @@ class GroupOffset implements CursorStore {
     })
   }
 
-  async #ask<R>(what: string, call: Parameters<Partition['brokers']['at']>[2]): Promise<R> {
-    const { brokers } = this.#partition
+  async #ask<R>(what: string, call: Call<R>): Promise<R> {
     const doing = `${what} the cursor ${this.#group} of ${this.#partition.name}`
     try {
-      return (await persist(brokers.clock, doing, this.#partition.deadline(), async () => {
-        this.#coordinator ??= await this.#find()
-        try {
-          return await brokers.at(this.#coordinator, 'ask', call)
-        } catch (error) {
-          this.#coordinator = undefined
-          throw error
-        }
-      })) as R
+      return await this.#coordinator.ask(doing, call)
     } catch (error) {
-      throw isInUse(error)
-        ? new TidemarkError(
-            'INVALID_ARGUMENT',
-            `cannot ${doing}: the group has members of its own`,
-            {},
-            error,
-          )
-        : error
+      if (!isInUse(error)) throw error
+      const problem = `cannot ${doing}: the group has members of its own`
+      throw new TidemarkError('INVALID_ARGUMENT', problem, {}, error)
     }
-  }
-
-  async #find(): Promise<Address> {
-    const { client, brokers } = this.#partition
-    const answer = await brokers.any((connection) =>
-      answered(client.findCoordinatorV4.api.async(connection, GROUP, [this.#group])),
-    )
-    const own = answer.coordinators[0]!
-    checkAnswer(client, own.errorCode, own.errorMessage)
-    return { host: own.host, port: own.port }
   }
 }
 

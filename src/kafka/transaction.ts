@@ -1,14 +1,12 @@
 import { TidemarkError } from '../base/index.ts'
-import type { Address } from '../io/index.ts'
 import { encodeRecordBatch, type NewRecord } from '../protocol/index.ts'
 import type { Call } from './brokers.ts'
+import { Coordinator } from './coordinator.ts'
 import type { Partition } from './partition.ts'
-import { persist } from './patience.ts'
 import { checkAnswer, Refusal } from './refusals.ts'
 import type { BatchLimits } from './topic-configs.ts'
 import { answered } from './topic-facts.ts'
 
-const TRANSACTIONAL_ID = 1
 /** A transaction that is open for so long is aborted by the brokers. */
 const TIMEOUT_MS = 60_000
 const SEQUENCES = 2 ** 31
@@ -29,7 +27,7 @@ export class Transactions {
   readonly #partition: Partition
   readonly #limits: BatchLimits
   readonly #id: string
-  #coordinator: Address | undefined
+  readonly #coordinator: Coordinator
   #producer: Producer | undefined
   #sequence = 0
   #isOpen = false
@@ -38,6 +36,7 @@ export class Transactions {
     this.#partition = partition
     this.#limits = limits
     this.#id = id
+    this.#coordinator = new Coordinator(partition, 'transaction', id)
   }
 
   /** Takes over. What was open under the id, of this process or another, is aborted when this resolves. */
@@ -102,33 +101,12 @@ export class Transactions {
   }
 
   async #ask<R>(what: string, call: Call<R>): Promise<R> {
-    const { brokers, name } = this.#partition
-    const doing = `${what} a transaction for ${name}`
+    const { name } = this.#partition
     try {
-      return await persist(brokers.clock, doing, this.#partition.deadline(), async () => {
-        this.#coordinator ??= await this.#find()
-        try {
-          return await brokers.at(this.#coordinator, 'ask', call)
-        } catch (error) {
-          if (!(error instanceof Refusal && error.id === 'CONCURRENT_TRANSACTIONS')) {
-            this.#coordinator = undefined
-          }
-          throw error
-        }
-      })
+      return await this.#coordinator.ask(`${what} a transaction for ${name}`, call)
     } catch (error) {
       throw takenOver(name, error)
     }
-  }
-
-  async #find(): Promise<Address> {
-    const { client, brokers } = this.#partition
-    const answer = await brokers.any((connection) =>
-      answered(client.findCoordinatorV4.api.async(connection, TRANSACTIONAL_ID, [this.#id])),
-    )
-    const own = answer.coordinators[0]!
-    checkAnswer(client, own.errorCode, own.errorMessage)
-    return { host: own.host, port: own.port }
   }
 }
 
