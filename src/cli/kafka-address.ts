@@ -91,6 +91,7 @@ export function kafkaLogOptions(
  */
 export function checkPlaces(shape: CommandShape, args: Arguments): void {
   const { name, positionals, options } = shape
+  for (const one of positionals) if (!one.isMany) checkSpelling(args.positional(one.name))
   const isKafka = (positional: string) => isKafkaAddress(args.positional(positional))
   const places = positionals.filter(({ isAddress }) => isAddress)
   for (const one of positionals) {
@@ -103,6 +104,14 @@ export function checkPlaces(shape: CommandShape, args: Arguments): void {
   if (stranger === undefined) return
   throw new UsageError(
     `--${stranger} is for logs in folders; on Kafka that is up to the topic's settings`,
+  )
+}
+
+/** A folder of such a name is hardly meant, and would be made without a word. Throws {@link UsageError}. */
+function checkSpelling(word: string): void {
+  if (!/^kafkas?:/i.test(word) || isKafkaAddress(word)) return
+  throw new UsageError(
+    `the address of a log on Kafka begins with ${PREFIX}, not as ${quoted(word)}; for a folder of that name write ./ before it`,
   )
 }
 

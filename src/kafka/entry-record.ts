@@ -6,6 +6,7 @@ import type { BatchRecord, NewRecord, RecordHeader } from '../protocol/index.ts'
 /** The header of a record that holds the entry's type as decimal text; without it, the entry is plain data. */
 const TYPE_HEADER = 'tidemark-type'
 const TYPE_PATTERN = /^\d{1,3}$/
+const TYPE_USER_MIN = 128
 const TYPE_MAX = 255
 
 const NO_HEADERS: readonly RecordHeader[] = Object.freeze([])
@@ -46,7 +47,8 @@ function typeIn(headers: BatchRecord['headers']): number {
     if (key !== TYPE_HEADER) continue
     const text = value?.toString('latin1') ?? ''
     const type = TYPE_PATTERN.test(text) ? Number(text) : 0
-    if (type >= 1 && type <= TYPE_MAX) return type
+    // Whatever nobody could have appended here is another program's.
+    if (type >= TYPE_USER_MIN && type <= TYPE_MAX) return type
   }
   return TYPE_DATA
 }

@@ -5,7 +5,9 @@ import type { PartitionView } from './partition-view.ts'
 import { pause } from './patience.ts'
 import { visibleEntries } from './visible-entries.ts'
 
+/** What is asked for at first, and at most; and at least, where all is compressed very well. */
 const FETCH_BYTES_MIN = 64 * KIB
+const FETCH_BYTES_LEAST = KIB
 const FETCH_BYTES_MAX = 4 * MIB
 const PAUSE_MS = 20
 
@@ -82,9 +84,16 @@ export class ForwardSource implements BatchSource<Entry> {
     }
     this.#end = undefined
     this.#position = next
-    this.#bytes = Math.min(FETCH_BYTES_MAX, 2 * this.#bytes)
+    this.#adapt(entries)
     this.#fetchAhead(to)
     return this.#sinceThen(entries)
+  }
+
+  /** Asks for more next time, or for less where what came was compressed so well that it takes much more. */
+  #adapt(entries: readonly Entry[]): void {
+    const bytes = entries.reduce((sum, { data }) => sum + data.length, 0)
+    if (bytes > 2 * FETCH_BYTES_MAX) this.#bytes = Math.max(FETCH_BYTES_LEAST, this.#bytes >> 3)
+    else if (bytes < FETCH_BYTES_MAX) this.#bytes = Math.min(FETCH_BYTES_MAX, 2 * this.#bytes)
   }
 
   async #fetched(from: number): Promise<Fetched> {

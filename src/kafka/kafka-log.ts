@@ -26,7 +26,7 @@ import { createTopic } from './create-topic.ts'
 import { recordOf } from './entry-record.ts'
 import { ForwardSource } from './forward-source.ts'
 import { checkCursorOptions, openCursor } from './kafka-cursor.ts'
-import { type KafkaLogOptions, kafkaSettings } from './kafka-options.ts'
+import { type KafkaLogOptions, type KafkaTopicDesign, kafkaSettings } from './kafka-options.ts'
 import { Partition } from './partition.ts'
 import { noSnapshots, snapshotsIn } from './partition-snapshots.ts'
 import { PartitionView } from './partition-view.ts'
@@ -77,6 +77,8 @@ const PAUSE_MS = 10
 export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   readonly snapshots: Snapshots
   readonly #partition: Partition
+  /** As they were on opening: of these the ids count. */
+  readonly #facts: PartitionFacts
   readonly #view: PartitionView
   readonly #configs: TopicConfigs
   readonly #limits: BatchLimits
@@ -94,6 +96,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     const { partition } = view
     const { settings } = partition
     this.#partition = partition
+    this.#facts = facts
     this.#view = view
     this.#configs = configs
     this.#limits = batchLimits(partition.client, settings, configs)
@@ -126,6 +129,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
       const partition = new Partition(brokers, settings)
       // To look needs no right to make one.
       if (settings.create && !(await partition.isThere())) {
+        checkPartition(settings.partition, settings.create)
         if (await createTopic(partition, settings.create)) partition.expect()
       }
       const facts = await partition.look()
@@ -168,6 +172,7 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
   async status(): Promise<KafkaStatus> {
     this.#checkOpen()
     const facts = await this.#partition.look()
+    const configs = await readConfigs(this.#partition)
     const { leader } = facts
     const { topic, index } = this.#partition
     return {
@@ -179,9 +184,9 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
       term: leader?.epoch ?? 0,
       replicas: facts.replicas,
       inSync: facts.inSync,
-      minInsyncReplicas: this.#configs.minInsyncReplicas,
-      cleanupPolicy: this.#configs.cleanupPolicy,
-      retentionMs: this.#configs.retentionMs,
+      minInsyncReplicas: configs.minInsyncReplicas,
+      cleanupPolicy: configs.cleanupPolicy,
+      retentionMs: configs.retentionMs,
       lowWaterMark: this.lowWaterMark,
       highWaterMark: this.highWaterMark,
     }
@@ -312,6 +317,11 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     return openCursor<T>(this, this.#partition, name, options)
   }
 
+  /** @internal Unlike that of any other partition, also of one that had the name before. */
+  get identity(): string {
+    return `${this.name} (topic ${this.#facts.topicId} of cluster ${this.#facts.clusterId})`
+  }
+
   /** @internal The partition as what a mirror copies to; closing that closes the log. */
   asTarget(): TopicTarget {
     return new TopicTarget(this, this.#view, this.#limits, this.#configs)
@@ -385,6 +395,14 @@ export class KafkaLog<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
       `${what} is over what the topic takes (max.message.bytes ${batchBytes}); nothing was appended`,
     )
   }
+}
+
+/** A topic is not made for a partition that it does not have. */
+function checkPartition(partition: number, { partitions = 1 }: KafkaTopicDesign): void {
+  if (partition < partitions) return
+  throw invalid(
+    `there is no partition ${partition}, and of ${partitions} that may be made it is none`,
+  )
 }
 
 function invalid(message: string): TidemarkError {

@@ -20,6 +20,8 @@ export interface MirrorPlace {
 
 /** Where entries are copied to, with how far the source is copied. */
 export interface MirrorTarget {
+  /** What it would be called as a source. */
+  readonly identity: string
   /**
    * Finds out how far the source was copied, also by a mirror that was killed; `from` is where to begin if it was not at all.
    * May be called again after a failure. Throws INVALID_ARGUMENT if something else lies there.
@@ -46,13 +48,6 @@ export function notEmpty(target: string, wanted: string): TidemarkError {
   return new TidemarkError(
     'INVALID_ARGUMENT',
     `${target} is not empty, and nothing in it says how far ${wanted} was copied; say from which offset on to copy behind what is there, or take an empty one`,
-  )
-}
-
-export function alreadyBegun(target: string, next: number): TidemarkError {
-  return new TidemarkError(
-    'INVALID_ARGUMENT',
-    `${target} goes on at ${next} of its source; another offset can be given only at the first time`,
   )
 }
 

@@ -23,7 +23,10 @@ export interface MirrorProgress {
 export interface MirrorOptions {
   /** Go on with what comes, until `signal` says otherwise; otherwise it ends where the source ended when it began. */
   readonly follow?: boolean | undefined
-  /** The offset to begin at if nothing was copied before, also behind something else; where the source begins by default. */
+  /**
+   * The offset to begin at if nothing was copied before, also behind something else; where the source begins by default.
+   * Without effect where something was.
+   */
   readonly from?: number | undefined
   /** Ends the mirroring: what was copied is made safe, then the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
@@ -58,10 +61,12 @@ export async function mirrorLog(
   options: MirrorOptions = {},
 ): Promise<MirrorReport> {
   checkMirrorOptions(options)
-  const source = await openSource(from)
+  const { signal } = options
+  const source = await unlessAborted(openSource(from), signal, ({ log }) => log.close())
   try {
-    const target = await openTarget(to)
+    const target = await unlessAborted(openTarget(to), signal, (late) => late.close())
     try {
+      checkOther(source, target)
       return await new Mirroring(source, target, options).run()
     } finally {
       await target.close()
@@ -76,19 +81,48 @@ function checkMirrorOptions(options: MirrorOptions): void {
   if (options.from !== undefined) checkOffset(options.from, 'from')
 }
 
+/** However the two are written. */
+function checkOther({ name }: MirrorSource, { identity }: MirrorTarget): void {
+  if (name !== identity) return
+  throw new TidemarkError('INVALID_ARGUMENT', `a log cannot be a mirror of itself: ${name}`)
+}
+
+/** What `work` comes to, or the reason of `signal` as soon as it is given; what comes after that is closed. */
+async function unlessAborted<R>(
+  work: Promise<R>,
+  signal: AbortSignal | undefined,
+  close: (late: R) => Promise<void>,
+): Promise<R> {
+  if (!signal) return work
+  let aborted = () => {}
+  const abort = new Promise<never>((_, reject) => {
+    aborted = () => reject(signal.reason)
+  })
+  signal.addEventListener('abort', aborted)
+  if (signal.aborted) aborted()
+  try {
+    return await Promise.race([work, abort])
+  } catch (error) {
+    if (signal.aborted) work.then(close).catch(() => {})
+    throw error
+  } finally {
+    signal.removeEventListener('abort', aborted)
+  }
+}
+
 async function openSource(end: MirrorEnd): Promise<MirrorSource> {
   if (typeof end === 'string') {
     const log = await Log.open(end, { mode: 'read' })
     return { name: nodeFiles.realPathSync(end), log }
   }
   const log = await KafkaLog.open(end)
-  const { cluster, topicId } = await log.status()
-  return { name: `${log.name} (topic ${topicId} of cluster ${cluster})`, log }
+  return { name: log.identity, log }
 }
 
 async function openTarget(end: MirrorEnd): Promise<MirrorTarget> {
   if (typeof end === 'string') return FolderTarget.open(end)
-  const log = await KafkaLog.open(end)
+  // What was aborted says nothing of how far the source is copied.
+  const log = await KafkaLog.open({ ...end, isolation: 'read_committed' })
   return log.asTarget()
 }
 
@@ -113,9 +147,15 @@ class Mirroring {
   async run(): Promise<MirrorReport> {
     const { log } = this.#source
     const { follow, from } = this.#options
-    await log.barrier()
+    const { signal } = this.#options
+    const nothing = () => Promise.resolve()
+    await unlessAborted(log.barrier(), signal, nothing)
     const to = follow ? undefined : log.highWaterMark
-    const place = await this.#target.begin(this.#source, from)
+    if (from !== undefined && from > log.highWaterMark) {
+      const problem = `from is ${from}, and the source ends at ${log.highWaterMark}`
+      throw new TidemarkError('INVALID_ARGUMENT', problem)
+    }
+    const place = await unlessAborted(this.#target.begin(this.#source, from), signal, nothing)
     this.#next = place.next
     let failures = 0
     for (;;) {

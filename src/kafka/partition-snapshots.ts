@@ -15,7 +15,9 @@ export function snapshotsIn(
   rules: { checkOpen(): void; highWaterMark(): number },
 ): Snapshots {
   const cluster = clusterId.replaceAll(/[^\w-]/g, '_')
-  const name = `${settings.topic}-${settings.partition}.${cluster}.${topicId}`
+  // The id alone would do; the name is for people, and file systems do not take one of any length.
+  const topic = settings.topic.slice(0, 100)
+  const name = `${topic}-${settings.partition}.${cluster}.${topicId}`
   return new FolderSnapshots(settings, join(dir, name), {
     checkReadable: () => rules.checkOpen(),
     checkWritable: () => rules.checkOpen(),

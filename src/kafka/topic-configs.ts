@@ -1,4 +1,4 @@
-import { KIB, MIB } from '../base/index.ts'
+import { KIB, MIB, TidemarkError } from '../base/index.ts'
 import type { Compression } from '../protocol/index.ts'
 import type { Brokers } from './brokers.ts'
 import type { Client } from './client.ts'
@@ -104,6 +104,10 @@ function compressionOf(
   name: Exclude<KafkaSettings['compression'], 'none'>,
 ): Compression {
   const algorithm = client.compressionsAlgorithms[name]
+  if (!algorithm.available) {
+    const problem = `${name} is not to be had on Node ${process.versions.node}`
+    throw new TidemarkError('UNSUPPORTED_VERSION', problem)
+  }
   return {
     bits: algorithm.bitmask,
     compress: (bytes) =>

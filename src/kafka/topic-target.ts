@@ -1,10 +1,9 @@
-import { TidemarkError } from '../base/index.ts'
+import { OFFSET_MAX, TidemarkError } from '../base/index.ts'
 import type { Entry } from '../log/index.ts'
 import { type BatchRecord, type NewRecord, recordBytesMax } from '../protocol/index.ts'
 import { entryOf, recordOf } from './entry-record.ts'
 import { decodeMark, encodeMark, MARK_HEADER, type MirrorMark } from './mirror-mark.ts'
 import {
-  alreadyBegun,
   checkSame,
   type MirrorPlace,
   type MirrorSource,
@@ -23,14 +22,15 @@ const TRANSACTION_BYTES = 16 * 1024 * 1024
 const TRANSACTION_MS = 1_000
 /** So many batches may be on their way. The brokers know as many of a producer. */
 const UNDER_WAY_MAX = 4
-/** What the header with the mark takes of a batch, but for the name of the source. */
-const MARK_BYTES = 128
+/** What the header with the mark takes of a batch, beside the mark. */
+const MARK_OVERHEAD_BYTES = 64
 const FETCH_BYTES = 1024 * 1024
 const WINDOW_MIN = 64
 
 /** What a target needs of the log that it writes to, beside its parts. */
 interface TargetLog {
   readonly name: string
+  readonly identity: string
   readonly maxEntryBytes: number
   barrier(): Promise<void>
   close(): Promise<void>
@@ -56,6 +56,8 @@ export class TopicTarget implements MirrorTarget {
   readonly #transactions: Transactions
   readonly #underWay = new Set<Promise<void>>()
   #from = ''
+  /** What a mark takes, at most. */
+  #markBytes = 0
   #failure: unknown
   #bytes = 0
   #since = 0
@@ -73,12 +75,18 @@ export class TopicTarget implements MirrorTarget {
     )
   }
 
+  get identity(): string {
+    return this.#log.identity
+  }
+
   get isDirty(): boolean {
     return this.#bytes > 0
   }
 
   async begin(source: MirrorSource, from: number | undefined): Promise<MirrorPlace> {
     this.#from = source.name
+    this.#markBytes = encodeMark({ from: source.name, offset: OFFSET_MAX, next: OFFSET_MAX }).length
+    this.#checkTimes()
     await Promise.allSettled(this.#underWay)
     this.#failure = undefined
     this.#bytes = 0
@@ -95,7 +103,6 @@ export class TopicTarget implements MirrorTarget {
     }
     const { mark, record } = found
     if (mark.from !== source.name) throw otherSource(this.#log.name, mark.from, source.name)
-    if (from !== undefined && from !== mark.next) throw alreadyBegun(this.#log.name, mark.next)
     if (mark.offset >= source.log.lowWaterMark) {
       checkSame(this.#log.name, entryOf(record, 0), await source.log.get(mark.offset))
     }
@@ -106,7 +113,7 @@ export class TopicTarget implements MirrorTarget {
     let batch: NewRecord[] = []
     let bytes = 0
     let last: Entry | undefined
-    const room = this.#limits.groupBytes - MARK_BYTES - Buffer.byteLength(this.#from)
+    const room = this.#limits.groupBytes - this.#markBytes - MARK_OVERHEAD_BYTES
     for (const entry of entries) {
       this.#checkFits(entry)
       const record = recordOf(entry)
@@ -158,6 +165,13 @@ export class TopicTarget implements MirrorTarget {
     if (this.#bytes === bytes) await sent
   }
 
+  /** Throws INVALID_ARGUMENT if the entries would get other times. */
+  #checkTimes(): void {
+    if (!this.#configs.isLogAppendTime) return
+    const problem = `${this.#log.name} puts the broker's time in place of an entry's (message.timestamp.type is LogAppendTime), so it cannot be a copy of anything`
+    throw new TidemarkError('INVALID_ARGUMENT', problem)
+  }
+
   /** Throws INVALID_ARGUMENT if Kafka would delete right away, for its age, what comes first. */
   async #checkKept({ log }: MirrorSource, next: number): Promise<void> {
     const { retentionMs = -1 } = this.#configs
@@ -185,7 +199,7 @@ export class TopicTarget implements MirrorTarget {
       const problem = `the entry at ${offset} spans ${count} offsets, which a record of Kafka cannot`
       throw new TidemarkError('INVALID_ARGUMENT', problem)
     }
-    const max = this.#log.maxEntryBytes - MARK_BYTES - Buffer.byteLength(this.#from)
+    const max = this.#log.maxEntryBytes - this.#markBytes - MARK_OVERHEAD_BYTES
     if (data.length <= max) return
     const problem = `the entry at ${offset} has ${data.length} bytes; ${this.#log.name} takes ${max}`
     throw new TidemarkError('TOO_LARGE', problem)

@@ -12,7 +12,7 @@ const TIMEOUT_MS = 60_000
 const SEQUENCES = 2 ** 31
 const NONE = -1n
 
-const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_TXN_STATE'])
+const FENCED = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'])
 
 interface Producer {
   readonly id: number

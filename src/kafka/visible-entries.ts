@@ -105,12 +105,12 @@ class AbortedProducers {
 function decompress(client: Client, bits: number, bytes: Buffer): Buffer {
   const algorithm = client.compressionsAlgorithmsByBitmask[String(bits)]
   try {
-    if (algorithm) return algorithm.decompressSync(bytes)
+    if (algorithm?.available) return algorithm.decompressSync(bytes)
   } catch (error) {
     throw new TidemarkError('CORRUPT', 'a batch cannot be decompressed', {}, error)
   }
   throw new TidemarkError(
     'UNSUPPORTED_VERSION',
-    `a batch is compressed in the way ${bits}, which is not known`,
+    `a batch is compressed in the way ${bits}, which is not known, or not to be had on Node ${process.versions.node}`,
   )
 }

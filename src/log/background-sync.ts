@@ -46,10 +46,11 @@ export class BackgroundSync {
   #begin(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    this.#underWay = this.#sync().finally(() => {
+    this.#underWay = this.#sync().then((hasSynced) => {
       this.#underWay = undefined
-      const { poison, syncedMark, active } = this.#w
-      if (!poison && syncedMark < active.endOffset) this.written()
+      const { syncedMark, active } = this.#w
+      // Invariant: what could not be synced now is not tried again at once, or the event loop would never turn.
+      if (hasSynced && syncedMark < active.endOffset) this.written()
     })
   }
 
@@ -61,9 +62,11 @@ export class BackgroundSync {
     await this.#underWay
   }
 
-  async #sync(): Promise<void> {
+  /** True if the disk was asked, and has done it. */
+  async #sync(): Promise<boolean> {
     const w = this.#w
-    if (!w.isStoreOpen || w.isClosing || w.poison) return
+    // Closing syncs everything by itself.
+    if (!w.isStoreOpen || w.isClosing || w.poison) return false
     // What is written from here on is not covered by this sync.
     const { active } = w
     const { endOffset } = active
@@ -74,11 +77,12 @@ export class BackgroundSync {
       await w.store.datasync()
     } catch (error) {
       w.poisonWith(error instanceof SyncFailure ? error : new SyncFailure(w.folder, error))
-      return
+      return false
     }
-    if (w.active !== active) return
+    if (w.active !== active) return true
     w.syncedMark = Math.max(w.syncedMark, endOffset)
     w.meter.synced(clock.monotonic() - begun, endOffset)
     w.marks.changed()
+    return true
   }
 }

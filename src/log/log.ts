@@ -216,6 +216,15 @@ export class Log<T = Buffer, I = InputOf<T>> implements CommitLog<T, I> {
     }
   }
 
+  /** @internal Entries of another log, bytes as they are, with their types, times and counts: all or none of them. */
+  appendEntries(entries: readonly Entry[]): Promise<AppendedRange> {
+    try {
+      return this.#writable().appendEntries(entries)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
   /**
    * Appends one entry and blocks until it is safe under the sync policy, together with all appends
    * that were waiting. Throws what {@link append} rejects with.

@@ -17,6 +17,14 @@ type Data = Uint8Array | string
 
 const NO_OPTIONS: AppendOptions = {}
 
+/** An entry with all that an append may say of it. */
+export interface WholeEntry {
+  readonly data: Data
+  readonly type: number
+  readonly timestamp: number
+  readonly count: number
+}
+
 /** The appending side of a log: takes data in, forms groups, and has them committed in order. */
 export class Writer {
   readonly #w: WriterState
@@ -71,6 +79,28 @@ export class Writer {
       })
       const range = { first, last: w.nextOffset - kind.count }
       group.endBatch(w.nextOffset, kind.term, range, resolve, reject)
+    })
+  }
+
+  /** Appends entries that differ in type, time and count, as one atomic batch. */
+  appendEntries(entries: readonly WholeEntry[]): Promise<AppendedRange> {
+    return new Promise((resolve, reject) => {
+      checkNotEmpty(entries)
+      const w = this.#w
+      const kinds = entries.map(({ type, timestamp, count }) =>
+        this.#kind({ type, timestamp, count }),
+      )
+      const first = w.nextOffset
+      let last = first
+      const group = this.#openGroup(entries.reduce((sum, { data }) => sum + data.length, 0))
+      this.#fill(group, () => {
+        for (const [i, { data }] of entries.entries()) {
+          group.add(data, kinds[i]!, i < entries.length - 1, w.settings.maxEntryBytes)
+          last = w.nextOffset
+          w.nextOffset += kinds[i]!.count
+        }
+      })
+      group.endBatch(w.nextOffset, w.term, { first, last }, resolve, reject)
     })
   }
 

@@ -52,7 +52,7 @@ const TWO_32 = 0x1_0000_0000
 /** A record without data: its length, attributes, timestamp, offset, two lengths, number of headers. */
 const FIXED_BYTES_MAX = VARINT_BYTES_MAX + 1 + VARLONG_BYTES_MAX + 4 * VARINT_BYTES_MAX
 
-/** One batch of these records in order, base offset 0, leader epoch -1. There must be a record. */
+/** One batch of these records in order, base offset 0, leader epoch -1; compressed if that makes it smaller. There must be a record. */
 export function encodeRecordBatch(
   records: readonly NewRecord[],
   producer: BatchProducer,
@@ -70,6 +70,8 @@ export function encodeRecordBatch(
   const plain = Buffer.allocUnsafe(bytes)
   writeRecords(plain, 0, records)
   const compressed = compression.compress(plain)
+  // What does not shrink may grow beyond what a broker takes.
+  if (compressed.length >= plain.length) return encodeRecordBatch(records, producer)
   const batch = Buffer.allocUnsafe(RECORD_BATCH_HEADER_BYTES + compressed.length)
   batch.set(compressed, RECORD_BATCH_HEADER_BYTES)
   writeHeader(batch, records, producer, compression.bits)

@@ -117,8 +117,10 @@ describe('tidemark cat', () => {
     const log = freshLog(t)
     await tidemark(['append', log], `${'x'.repeat(200)}\n`.repeat(20_000))
     const reader = new Tidemark(['cat', log])
+    // It has begun when there is something to read, of which no more is read than that.
     reader.stdoutStream.pause()
-    await delay(500)
+    await until(() => reader.stdoutStream.readableLength > 0)
+    await delay(100)
     reader.kill('SIGTERM')
     await until(() => reader.process.exitCode !== null)
     assert.equal(reader.process.exitCode, 143)

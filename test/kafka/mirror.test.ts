@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type CommitLog, type Entry, Log } from 'tidemark'
 import { KafkaLog, mirrorLog } from 'tidemark/kafka'
 import { StateMachine } from 'tidemark/machine'
 import { mirrorRing } from '../kill/kafka/mirror-ring.ts'
 import { ApacheKafka, kafkaUnavailable } from './apache-kafka.ts'
+import { produce, sendOf, withProducer } from './others.ts'
 
 type PlainLog = CommitLog<Buffer, Uint8Array | string>
 
@@ -101,7 +102,8 @@ describe('a mirror', { skip, concurrency: 1 }, () => {
     await mirrorLog(from, to)
     const wrong = { code: 'INVALID_ARGUMENT' }
     await assert.rejects(mirrorLog(other, to), wrong)
-    await assert.rejects(mirrorLog(from, to, { from: 7 }), wrong)
+    assert.equal((await mirrorLog(from, to, { from: 7 })).entries, 0, 'it has begun')
+    await assert.rejects(mirrorLog(from, to, { from: 70 }), wrong)
     await assert.rejects(mirrorLog(from, empty), wrong)
     assert.equal((await mirrorLog(from, empty, { from: 20 })).entries, 30)
     assert.equal((await mirrorLog(from, empty)).entries, 0)
@@ -151,5 +153,90 @@ describe('a mirror', { skip, concurrency: 1 }, () => {
     await goOn(await KafkaLog.open(to), id, 2)
     await mirrorLog(to, back)
     await goOn(await Log.open(back), id, 3)
+  })
+
+  it('knows a source that is another one by now', async () => {
+    const [from, to] = [folder(), folder()]
+    const make = async (words: readonly string[]) => {
+      rmSync(from, { recursive: true, force: true })
+      const log = await Log.open(from)
+      await log.appendBatch(words)
+      await log.close()
+    }
+    await make(['1', '2', '3'])
+    assert.equal((await mirrorLog(from, to)).entries, 3)
+    for (const words of [['5'], ['5', '6', '7'], ['5', '6', '7', '8', '9']]) {
+      await make(words)
+      await assert.rejects(mirrorLog(from, to), { code: 'INVALID_ARGUMENT' })
+    }
+    assert.equal((await copied(await Log.open(to, { mode: 'read' }))).length, 3)
+  })
+
+  it('needs nothing of a source that was trimmed since', async () => {
+    const [from, to] = [folder(), folder()]
+    const source = await Log.open(from)
+    await append(source, 20, 'x')
+    await mirrorLog(from, to)
+    await source.trim(15)
+    assert.equal((await mirrorLog(from, to)).entries, 0)
+    await append(source, 5, 'y')
+    assert.equal((await mirrorLog(from, to)).entries, 5)
+    await source.close()
+  })
+
+  it('is none of itself, however that is written', async () => {
+    const [from, to] = [folder(), topic()]
+    const source = await Log.open(from)
+    await append(source, 3, 'x')
+    await source.close()
+    const wrong = { code: /INVALID_ARGUMENT|LOCKED/ }
+    await assert.rejects(mirrorLog(from, `${from}/../${basename(from)}`, { from: 0 }), wrong)
+    await mirrorLog(from, to)
+    await assert.rejects(mirrorLog(to, { ...to, partition: 0 }, { from: 0 }), wrong)
+  })
+
+  it('copies the beginning of its source, and nothing behind an entry that cannot go', async () => {
+    const configs = { 'max.message.bytes': '1000' }
+    const [from, to, into] = [folder(), { ...topic(), create: { configs } }, folder()]
+    const source = await Log.open(from)
+    await source.appendBatch(['a', 'b', 'x'.repeat(2000), 'c'])
+    await source.close()
+    for (let i = 0; i < 2; i++) await assert.rejects(mirrorLog(from, to), { code: 'TOO_LARGE' })
+    assert.ok((await copied(await KafkaLog.open(to))).length <= 2)
+    const times = { 'message.timestamp.type': 'LogAppendTime' }
+    const other = { ...topic(), create: { configs: times } }
+    await assert.rejects(mirrorLog(from, other), { code: 'INVALID_ARGUMENT' })
+    // Of a type that nobody could have appended here: plain data, in the copy too.
+    const strange = topic()
+    await (await KafkaLog.open(strange)).close()
+    await produce(cluster.brokers, strange.topic, [
+      { value: 'one', headers: { 'tidemark-type': '7' } },
+      { value: 'two', headers: { 'tidemark-type': '200' } },
+    ])
+    assert.equal((await mirrorLog(strange, into)).entries, 2)
+    const types = (await copied(await Log.open(into, { mode: 'read' }))).map(({ type }) => type)
+    assert.deepEqual(types, [1, 200])
+  })
+
+  it('believes no mark that was aborted, also of a target that is to be read uncommitted', async () => {
+    const [from, to] = [folder(), topic()]
+    const source = await Log.open(from)
+    await append(source, 1_000, 'x')
+    await source.close()
+    const transaction = { transactionalId: `tidemark-mirror-${to.topic}-0` }
+    await (await KafkaLog.open(to)).close()
+    await withProducer(
+      cluster.brokers,
+      async (producer) => {
+        const lie = JSON.stringify({ from: realpathSync(from), offset: 499, next: 500 })
+        const open = await producer.beginTransaction()
+        await open.send(sendOf(to.topic, [{ value: 'x 499', headers: { 'tidemark-mirror': lie } }]))
+        await open.abort()
+      },
+      transaction.transactionalId,
+    )
+    const report = await mirrorLog(from, { ...to, isolation: 'read_uncommitted' })
+    assert.deepEqual([report.entries, report.isResumed], [1_000, false])
+    assert.equal((await copied(await KafkaLog.open(to))).length, 1_000)
   })
 })
