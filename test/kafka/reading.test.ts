@@ -201,6 +201,7 @@ describe('records of others', { skip }, () => {
       { value: 'with headers', headers: { trace: '1', 'tidemark-type': 'seven' } },
       { key: 'gone' },
       { value: '', headers: { 'tidemark-type': '7' } },
+      { value: '', headers: { 'tidemark-type': '200' } },
     ])
     const log = await opened(t, topic)
     const found = []
@@ -210,7 +211,8 @@ describe('records of others', { skip }, () => {
       [data, 'with a key'],
       [data, 'with headers'],
       [data, ''],
-      [7, ''],
+      [data, ''],
+      [200, ''],
     ])
   })
 
