@@ -146,8 +146,7 @@ class Mirroring {
 
   async run(): Promise<MirrorReport> {
     const { log } = this.#source
-    const { follow, from } = this.#options
-    const { signal } = this.#options
+    const { follow, from, signal } = this.#options
     const nothing = () => Promise.resolve()
     await unlessAborted(log.barrier(), signal, nothing)
     const to = follow ? undefined : log.highWaterMark

@@ -30,6 +30,9 @@ export function snapshotsIn(
 /** Where no folder is given there are none, and none can be made. */
 export function noSnapshots(checkOpen: () => void): Snapshots {
   const missing = 'there is no folder for snapshots: open the log with { dir }'
+  const absent = (): never[] => {
+    throw new TidemarkError('NOT_FOUND', missing)
+  }
   return {
     list: async () => {
       checkOpen()
@@ -39,10 +42,9 @@ export function noSnapshots(checkOpen: () => void): Snapshots {
       checkOpen()
       throw new TidemarkError('INVALID_ARGUMENT', missing)
     },
-    // biome-ignore lint/correctness/useYield: there is nothing to give
     async *read() {
       checkOpen()
-      throw new TidemarkError('NOT_FOUND', missing)
+      yield* absent()
     },
     remove: async () => checkOpen(),
   }
